@@ -1,0 +1,162 @@
+"""Runs: one execution of a Plan on one combination of Data, and the states it goes through.
+
+Rules: docs/rules.md, "Runs". The state diagram in docs/architecture.md is generated from `TRANSITIONS`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from knit_server.domain.errors import InvalidTransition
+from knit_server.domain.ids import CauseId, KnitId, PlanId, RunId
+
+
+class Status(enum.Enum):
+    """Where a Run stands."""
+
+    DEACTIVATED = "deactivated"  #: its Plan is switched off; it waits for the switch
+    WAITING = "waiting"  #: made by matching; nothing has been done for it yet
+    READY = "ready"  #: everything is prepared; it waits for room on the executor
+    STARTING = "starting"  #: claimed; its program is being started
+    RUNNING = "running"  #: its program runs (or an upload comes in)
+    COMPLETING = "completing"  #: its program ended well; outputs and log are being stored
+    ABORTING = "aborting"  #: it ended badly or was stopped; what it left is being stored
+    DONE = "done"  #: outputs and log are usable Data
+    FAILED = "failed"  #: what it left can be pulled but never matches
+    INVALIDATED = "invalidated"  #: deleted; its combination stays known, so it never runs again
+
+
+TERMINAL = frozenset({Status.DONE, Status.FAILED, Status.INVALIDATED})
+
+TRANSITIONS: Mapping[Status, frozenset[Status]] = {
+    Status.DEACTIVATED: frozenset({Status.WAITING, Status.ABORTING, Status.INVALIDATED}),
+    Status.WAITING: frozenset({Status.DEACTIVATED, Status.READY, Status.ABORTING, Status.INVALIDATED}),
+    Status.READY: frozenset({Status.STARTING, Status.RUNNING, Status.COMPLETING, Status.ABORTING}),
+    Status.STARTING: frozenset({Status.RUNNING, Status.COMPLETING, Status.ABORTING}),
+    Status.RUNNING: frozenset({Status.COMPLETING, Status.ABORTING}),
+    Status.COMPLETING: frozenset({Status.DONE}),
+    Status.ABORTING: frozenset({Status.FAILED}),
+    Status.DONE: frozenset({Status.WAITING, Status.DEACTIVATED, Status.INVALIDATED}),
+    Status.FAILED: frozenset({Status.WAITING, Status.DEACTIVATED, Status.INVALIDATED}),
+    Status.INVALIDATED: frozenset(),
+}
+"""Every allowed change of status. DONE and FAILED lead back only by retry (to DEACTIVATED on an inactive Plan)."""
+
+MAX_MESSAGE = 1024
+"""Longest exit message, in characters."""
+
+STUCK, VANISHED, ABORTED_BY_USER = 255, 254, 253
+"""Exit codes Knit itself gives: cannot start, gone without a trace, stopped with `--fail`."""
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a Run ended: a code from 0 to 255 and a message of at most `MAX_MESSAGE` characters."""
+
+    code: int
+    message: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "code", min(max(self.code, 0), 255))
+        object.__setattr__(self, "message", cut(self.message))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One Run. `updated_at` is in milliseconds; `attempt` counts the tries made so far.
+
+    `key` says which combination of Data it is for (`matching.run_key`). `cause` is the outside event that led to it and
+    `hops` how many Runs lie between: 0 for a Run made by the event itself.
+    """
+
+    run_id: RunId
+    plan_id: PlanId
+    key: str
+    status: Status
+    updated_at: int
+    exit: Exit | None = None
+    attempt: int = 0
+    cause: CauseId | None = None
+    hops: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """A Data given to a Run at the path of one of its Plan's inputs. Several may share a path."""
+
+    path: str
+    knit_id: KnitId
+
+
+def cut(message: str) -> str:
+    """Return `message` as it may be stored: no NUL, no broken text, at most `MAX_MESSAGE` characters."""
+    clean = message.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+    return clean if len(clean) <= MAX_MESSAGE else clean[: MAX_MESSAGE - 1] + "…"
+
+
+def is_allowed(old: Status, new: Status) -> bool:
+    """Whether a Run in `old` may be set to `new`; staying where it is is allowed unless it has ended."""
+    return new in TRANSITIONS[old] or (old is new and old not in TERMINAL)
+
+
+def _move(run: Run, new: Status, now: int, *, exit_: Exit | None = None) -> Run:
+    if not is_allowed(run.status, new):
+        raise InvalidTransition(
+            f"Run {run.run_id} is {run.status.value}; it cannot become {new.value}",
+            advice=f"See how it stands: knit run show {run.run_id}",
+        )
+    return replace(run, status=new, updated_at=run.updated_at if new is run.status else now, exit=exit_ or run.exit)
+
+
+def activate(run: Run, now: int) -> Run:
+    """deactivated -> waiting: its Plan was switched on. Switching is no progress: `updated_at` stays."""
+    return replace(_move(run, Status.WAITING, now), updated_at=run.updated_at)
+
+
+def deactivate(run: Run, now: int) -> Run:
+    """waiting -> deactivated: its Plan was switched off. Switching is no progress: `updated_at` stays."""
+    return replace(_move(run, Status.DEACTIVATED, now), updated_at=run.updated_at)
+
+
+def prepare(run: Run, now: int) -> Run:
+    """waiting -> ready."""
+    return _move(run, Status.READY, now)
+
+
+def launch(run: Run, now: int) -> Run:
+    """ready -> starting, with a new attempt."""
+    return replace(_move(run, Status.STARTING, now), attempt=run.attempt + 1)
+
+
+def relaunch(run: Run, now: int) -> Run:
+    """starting or running -> the same, with a new attempt: the old one was lost together with its server."""
+    if run.status not in (Status.STARTING, Status.RUNNING):
+        raise InvalidTransition(f"Run {run.run_id} is {run.status.value}; only a started Run can be started anew")
+    return replace(_move(run, run.status, now), attempt=run.attempt + 1)
+
+
+def begin(run: Run, now: int) -> Run:
+    """starting -> running: its program was seen running."""
+    return _move(run, Status.RUNNING, now)
+
+
+def complete(run: Run, now: int, exit_: Exit | None = None) -> Run:
+    """ready, starting or running -> completing: its program ended well, or a user said that it is enough."""
+    return _move(run, Status.COMPLETING, now, exit_=exit_)
+
+
+def abort(run: Run, now: int, exit_: Exit | None = None) -> Run:
+    """Any unfinished status but completing -> aborting: its program failed or a user stopped it."""
+    return _move(run, Status.ABORTING, now, exit_=exit_)
+
+
+def finish(run: Run, now: int) -> Run:
+    """completing -> done: outputs and log are stored."""
+    return _move(run, Status.DONE, now)
+
+
+def fail(run: Run, now: int) -> Run:
+    """aborting -> failed: what it left is stored."""
+    return _move(run, Status.FAILED, now)
