@@ -273,7 +273,7 @@ def _checked_wish(wish: OnNode) -> OnNode:
     if not prefix_ok or not _LABEL.fullmatch(name) or not _LABEL.fullmatch(wish.value):
         raise InvalidInput(
             f"on_node.{wish.mode.value}: not a label: {wish.key}={wish.value}",
-            advice="Key and value follow the syntax of Kubernetes labels: at most 63 characters each, after an optional prefix.",
+            advice="Key and value follow the syntax of Kubernetes labels (at most 63 characters each).",
         )
     return wish
 
