@@ -1,0 +1,159 @@
+"""The table of the HTTP API: every route under `<base_url>/knit/api`, once.
+
+Handlers route by it, the client takes its paths from it, and `openapi.json` and `docs/api.md` are written from it.
+Every route answers with and without a trailing slash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+JSON = "application/json"
+TAR_GZ = "application/tar+gzip"
+LOG = "application/octet-stream"
+LINES = "application/x-ndjson"
+EVENTS = "text/event-stream"
+
+CONTENT_ID_HEADER = "x-knit-content-id"
+"""Names the tree that a download holds; the client compares it with what it wrote."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """One route. `query` are the names of its query members; `*` marks one that may be repeated.
+
+    `request` and `response` name a shape of `wire.shapes` (`[Shape]` is a list of it), a media type for streams, or
+    are empty where there is no body.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    query: tuple[str, ...] = ()
+    request: str = ""
+    response: str = ""
+
+    def url(self, **members: str) -> str:
+        """Return the path with its members filled in, percent-encoded."""
+        return self.path.format(**{name: quote(value, safe="") for name, value in members.items()})
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The names of the members of its path."""
+        return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
+
+
+_DEPTHS = ("upstream", "downstream")
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        name="find_data", method="GET", path="/data", query=("tag*", "since", "duration"), response="[DataDetail]",
+        summary="Find Data that have all the tags, in a window of time; oldest first.",
+    ),
+    Endpoint(
+        name="push_data", method="POST", path="/data", query=("tag*",), request=TAR_GZ, response="DataDetail",
+        summary="Upload a directory as a new Data; it gets the tags in the same moment in which it becomes usable.",
+    ),
+    Endpoint(
+        name="pull_data", method="GET", path="/data/{knitId}", response=TAR_GZ,
+        summary="Download the content of a Data.",
+    ),
+    Endpoint(
+        name="tag_data", method="PUT", path="/data/{knitId}", request="TagChange", response="DataDetail",
+        summary="Change the tags of a Data: removals first, then additions.",
+    ),
+    Endpoint(
+        name="data_details", method="GET", path="/data/{knitId}/details", response="Json",
+        summary="Tell what Knit knows of a Data beyond Knitfab's fields: size, content id and more.",
+    ),
+    Endpoint(
+        name="data_lineage", method="GET", path="/data/{knitId}/lineage", query=_DEPTHS, response="Lineage",
+        summary="Follow a Data to what made it and what was made from it; a depth is a number or all, 0 if left out.",
+    ),
+    Endpoint(
+        name="find_plans", method="GET", path="/plans", query=("active", "image", "in_tag*", "out_tag*"),
+        response="[PlanDetail]",
+        summary="Find Plans by activity, image, tags that one input asks for, tags that one output gives.",
+    ),
+    Endpoint(
+        name="apply_plan", method="POST", path="/plans", request="PlanSpec", response="PlanDetail",
+        summary="Register a Plan.",
+    ),
+    Endpoint(
+        name="show_plan", method="GET", path="/plans/{planId}", response="PlanDetail", summary="Show a Plan.",
+    ),
+    Endpoint(
+        name="activate_plan", method="PUT", path="/plans/{planId}/active", response="PlanDetail",
+        summary="Switch a Plan on: its waiting Runs are executed.",
+    ),
+    Endpoint(
+        name="deactivate_plan", method="DELETE", path="/plans/{planId}/active", response="PlanDetail",
+        summary="Switch a Plan off: its Runs are made, but wait.",
+    ),
+    Endpoint(
+        name="plan_details", method="GET", path="/plans/{planId}/details", response="Json",
+        summary="Tell what Knit knows of a Plan beyond Knitfab's fields.",
+    ),
+    Endpoint(
+        name="plan_graph", method="GET", path="/plans/{planId}/graph", query=_DEPTHS, response="PlanGraph",
+        summary="Follow a Plan to those that can feed it and those it can feed; depths as for the lineage.",
+    ),
+    Endpoint(
+        name="find_runs", method="GET", path="/runs",
+        query=("plan", "knitIdInput", "knitIdOutput", "status", "since", "duration"), response="[RunDetail]",
+        summary="Find Runs; values of one member are joined by commas (any of them), members narrow each other.",
+    ),
+    Endpoint(
+        name="show_run", method="GET", path="/runs/{runId}", response="RunDetail", summary="Show a Run.",
+    ),
+    Endpoint(
+        name="abort_run", method="PUT", path="/runs/{runId}/abort", response="RunDetail",
+        summary="Stop a Run and let it fail.",
+    ),
+    Endpoint(
+        name="tearoff_run", method="PUT", path="/runs/{runId}/tearoff", response="RunDetail",
+        summary="Stop a Run and keep what it has made so far as done.",
+    ),
+    Endpoint(
+        name="run_details", method="GET", path="/runs/{runId}/details", response="Json",
+        summary="Tell what Knit knows of a Run beyond Knitfab's fields: attempt, image digest, sandbox, reasons.",
+    ),
+    Endpoint(
+        name="run_log", method="GET", path="/runs/{runId}/log", query=("follow",), response=LOG,
+        summary="Read the log of a Run; with follow, until the Run ends.",
+    ),
+    Endpoint(
+        name="find_images", method="GET", path="/images", response="[Image]", summary="List the local images.",
+    ),
+    Endpoint(
+        name="build_image", method="POST", path="/images", query=("name", "dockerfile", "arg*"), request=TAR_GZ,
+        response=LINES,
+        summary="Build an image: lines of {progress}, then one of {image} or {error}.",
+    ),
+    Endpoint(
+        name="tag_image", method="PUT", path="/images", query=("name",), request="ImageName", response="Image",
+        summary="Give an image a further name.",
+    ),
+    Endpoint(
+        name="remove_image", method="DELETE", path="/images", query=("name",),
+        summary="Take a name from an image; an image without names is deleted.",
+    ),
+    Endpoint(
+        name="events", method="GET", path="/events", response=EVENTS,
+        summary="Follow all changes; Last-Event-ID resumes, `reset` tells the reader to start over.",
+    ),
+    Endpoint(
+        name="health", method="GET", path="/health", response="Json",
+        summary="Tell how the server is: version, executor, capacity, Runs by status, store, database.",
+    ),
+)  # fmt: skip
+
+
+def endpoint(name: str) -> Endpoint:
+    """Return the endpoint of that name. Raises `KeyError`."""
+    return _BY_NAME[name]
+
+
+_BY_NAME = {each.name: each for each in ENDPOINTS}

@@ -1,0 +1,267 @@
+"""The JSON shapes of the HTTP API as types: Knitfab's own, and below them Knit's.
+
+Members are declared in the order in which they are written. `NotRequired` members are left out when empty, never null.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+Json = dict[str, Any]
+"""A JSON object whose members Knit does not fix, or not here."""
+
+
+class Mountpoint(TypedDict):
+    """A path with the tags of its input or output."""
+
+    path: str
+    tags: list[str]
+
+
+class LogPoint(TypedDict):
+    """The tags of a log."""
+
+    tags: list[str]
+
+
+class PlanSummary(TypedDict):
+    """A Plan in brief: a user's has `image`, a built-in one `name`."""
+
+    planId: str
+    image: NotRequired[str]
+    entrypoint: NotRequired[list[str]]
+    args: NotRequired[list[str]]
+    name: NotRequired[str]
+    annotations: NotRequired[list[str]]
+
+
+class UpstreamRef(TypedDict):
+    """What can feed an input: an output (`mountpoint`) or the log of a Plan."""
+
+    plan: PlanSummary
+    mountpoint: NotRequired[Mountpoint]
+    log: NotRequired[LogPoint]
+
+
+class DownstreamRef(TypedDict):
+    """An input that an output can feed."""
+
+    plan: PlanSummary
+    mountpoint: Mountpoint
+
+
+class PlanInput(Mountpoint):
+    """An input of a Plan with what can feed it."""
+
+    upstreams: list[UpstreamRef]
+
+
+class PlanOutput(Mountpoint):
+    """An output of a Plan with what it can feed."""
+
+    downstreams: list[DownstreamRef]
+
+
+class PlanLog(LogPoint):
+    """The log of a Plan with what it can feed."""
+
+    downstreams: list[DownstreamRef]
+
+
+class OnNode(TypedDict):
+    """Wishes about nodes: lists of `key=value`."""
+
+    may: NotRequired[list[str]]
+    prefer: NotRequired[list[str]]
+    must: NotRequired[list[str]]
+
+
+class PlanDetail(PlanSummary):
+    """A Plan in full."""
+
+    inputs: list[PlanInput]
+    outputs: list[PlanOutput]
+    log: NotRequired[PlanLog]
+    active: bool
+    on_node: NotRequired[OnNode]
+    resources: NotRequired[dict[str, str]]
+    service_account: NotRequired[str]
+
+
+class ExitShape(TypedDict):
+    """How a Run ended."""
+
+    code: int
+    message: str
+
+
+class RunSummary(TypedDict):
+    """A Run in brief."""
+
+    runId: str
+    status: str
+    updatedAt: str
+    exit: NotRequired[ExitShape]
+    plan: PlanSummary
+
+
+class RunMount(Mountpoint):
+    """A Data at a path of a Run; the tags are the Plan's, not the Data's."""
+
+    knitId: str
+
+
+class RunLog(LogPoint):
+    """The log of a Run."""
+
+    knitId: str
+
+
+class RunDetail(RunSummary):
+    """A Run in full. `log` is null for a Run without one, never left out."""
+
+    inputs: list[RunMount]
+    outputs: list[RunMount]
+    log: RunLog | None
+
+
+class DataUpstream(TypedDict):
+    """What made a Data: an output (`mountpoint`) or the log of a Run."""
+
+    mountpoint: NotRequired[Mountpoint]
+    log: NotRequired[LogPoint]
+    run: RunSummary
+
+
+class DataDownstream(TypedDict):
+    """A Run that took a Data, and where."""
+
+    mountpoint: Mountpoint
+    run: RunSummary
+
+
+class Nomination(Mountpoint):
+    """An input that a Data fits; flat, unlike `DataDownstream`."""
+
+    plan: PlanSummary
+
+
+class DataDetail(TypedDict):
+    """A Data in full."""
+
+    knitId: str
+    tags: list[str]
+    upstream: DataUpstream
+    downstreams: list[DataDownstream]
+    nomination: list[Nomination]
+
+
+# --- Knit's own -------------------------------------------------------------------------------------------------------
+
+LineageEdge = TypedDict("LineageEdge", {"from": str | None, "to": str, "label": str})
+"""An arrow from a Data or Run to a Run or Data; from null to a Run without inputs."""
+
+
+class Lineage(TypedDict):
+    """A lineage graph in the order of discovery from the Data `root`."""
+
+    root: str
+    data: list[DataDetail]
+    runs: list[RunDetail]
+    edges: list[LineageEdge]
+
+
+class PlanPort(TypedDict):
+    """An input or output of a Plan; the log has the path null."""
+
+    planId: str
+    path: str | None
+
+
+PlanGraphEdge = TypedDict("PlanGraphEdge", {"from": PlanPort, "to": PlanPort})
+"""An output or log that can feed an input."""
+
+
+class PlanGraph(TypedDict):
+    """A plan graph in the order of discovery from the Plan `root`."""
+
+    root: str
+    plans: list[PlanDetail]
+    edges: list[PlanGraphEdge]
+
+
+class Image(TypedDict):
+    """A local image; `created` is a timestamp, `size` in bytes."""
+
+    digest: str
+    names: list[str]
+    created: str
+    size: int
+    python: str
+    workdir: str
+    entrypoint: list[str]
+    cmd: list[str]
+    env: dict[str, str]
+    warnings: list[str]
+
+
+class ErrorBody(TypedDict):
+    """What every failed request answers. `message` is the reason and, on its own line, the advice."""
+
+    message: str
+    reason: str
+    advice: NotRequired[str]
+    see: NotRequired[str]
+
+
+# --- requests ---------------------------------------------------------------------------------------------------------
+
+
+class TagPair(TypedDict):
+    """A tag as an object; `key:value` as a string is taken as well."""
+
+    key: str
+    value: str
+
+
+class TagChange(TypedDict, total=False):
+    """What to change about the tags of a Data; null is as good as nothing."""
+
+    add: list[TagPair | str] | None
+    remove: list[TagPair | str] | None
+    remove_key: list[str] | None
+
+
+class MountpointSpec(TypedDict):
+    """A path with tags, as declared."""
+
+    path: str
+    tags: list[TagPair | str]
+
+
+class LogSpec(TypedDict):
+    """The tags of a log, as declared."""
+
+    tags: NotRequired[list[TagPair | str]]
+
+
+class PlanSpec(TypedDict):
+    """A Plan as declared."""
+
+    image: str
+    entrypoint: NotRequired[list[str] | None]
+    args: NotRequired[list[str] | None]
+    inputs: list[MountpointSpec]
+    outputs: NotRequired[list[MountpointSpec] | None]
+    log: NotRequired[LogSpec | None]
+    annotations: NotRequired[list[str] | None]
+    active: NotRequired[bool | None]
+    resources: NotRequired[dict[str, str] | None]
+    on_node: NotRequired[OnNode | None]
+    service_account: NotRequired[str | None]
+
+
+class ImageName(TypedDict):
+    """A further name for an image."""
+
+    name: str
