@@ -164,7 +164,8 @@ def figure(title: str, side: str, shown: Shown | None) -> str:
     """One side of a pair."""
     label = "Original" if side == "originals" else "Traced"
     if shown is None:
-        return f'<figure><div class="missing">There is no {label.lower()} of this one.</div></figure>'
+        missing = "original" if side == "originals" else "tracing"
+        return f'<figure><div class="missing">There is no {missing} of this one.</div></figure>'
     alt = html.escape(f"{title}, {label.lower()}")
     return (
         f'<figure><a href="{shown.link}"><img src="{shown.link}" width="{shown.width}" height="{shown.height}"'
