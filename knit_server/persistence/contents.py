@@ -1,0 +1,72 @@
+"""Contents at rest in SQL: which trees are stored, and in which pack each chunk lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import sqlalchemy as sa
+
+from knit_server.domain.data import Content
+from knit_server.persistence import tables
+from knit_server.persistence.batches import batched
+from knit_server.persistence.database import Transaction
+from knit_server.persistence.tags import insert_or_ignore
+
+Place = tuple[str, int, int, bool]
+"""Where a chunk lies: name of the pack, offset and length in bytes, whether it is compressed."""
+
+
+def add(tx: Transaction, content: Content, now: int) -> None:
+    """Keep that a tree is stored; one that is known already stays."""
+    row = {**vars(content), "created_at": now}
+    tx.execute(insert_or_ignore(tx, tables.content), [row])
+
+
+def has(tx: Transaction, content_id: str) -> bool:
+    """Whether this tree is stored."""
+    query = sa.select(tables.content.c.content_id).where(tables.content.c.content_id == content_id)
+    return tx.execute(query).first() is not None
+
+
+def add_chunks(tx: Transaction, chunks: Mapping[str, Place]) -> None:
+    """Keep where new chunks lie; those known already stay where they are."""
+    if not chunks:
+        return
+    names = {place[0] for place in chunks.values()}
+    tx.execute(insert_or_ignore(tx, tables.pack), [{"name": name} for name in names])
+    ids: dict[str, int] = {}
+    for some in batched(names):
+        ids |= {row.name: row.pack_id for row in tx.execute(sa.select(tables.pack).where(tables.pack.c.name.in_(some)))}
+    rows = [
+        {"chunk_id": chunk_id, "pack_id": ids[name], "offset": offset, "length": length, "compressed": compressed}
+        for chunk_id, (name, offset, length, compressed) in chunks.items()
+    ]
+    tx.execute(insert_or_ignore(tx, tables.chunk), rows)
+
+
+def places(tx: Transaction, chunk_ids: Iterable[str]) -> dict[str, Place]:
+    """Return where those of the chunks lie that are stored."""
+    found: dict[str, Place] = {}
+    joined = tables.chunk.join(tables.pack)
+    for some in batched(chunk_ids):
+        query = sa.select(*tables.chunk.c, tables.pack.c.name).select_from(joined)
+        for row in tx.execute(query.where(tables.chunk.c.chunk_id.in_(some))):
+            found[row.chunk_id] = (row.name, row.offset, row.length, bool(row.compressed))
+    return found
+
+
+def known_packs(tx: Transaction, names: Iterable[str]) -> set[str]:
+    """Return those of the packs that hold chunks in use."""
+    found: set[str] = set()
+    for some in batched(names):
+        found.update(row.name for row in tx.execute(sa.select(tables.pack.c.name).where(tables.pack.c.name.in_(some))))
+    return found
+
+
+def known_manifests(tx: Transaction, names: Iterable[str]) -> set[str]:
+    """Return those of the manifests that a stored tree has."""
+    column = tables.content.c.manifest
+    found: set[str] = set()
+    for some in batched(names):
+        found.update(row.manifest for row in tx.execute(sa.select(column).where(column.in_(some))))
+    return found

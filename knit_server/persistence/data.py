@@ -1,0 +1,163 @@
+"""Data at rest: who made them, their tags, when they became usable, and which content they have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+
+from knit_server.domain import matching, times
+from knit_server.domain import tags as domain_tags
+from knit_server.domain.data import Content, Data
+from knit_server.domain.errors import NotFound
+from knit_server.domain.ids import KnitId, RunId
+from knit_server.domain.runs import Status
+from knit_server.domain.tags import Tag, Tags
+from knit_server.persistence import events, tables, tags
+from knit_server.persistence.batches import batched
+from knit_server.persistence.database import Transaction
+
+_data = tables.data
+_joined = _data.join(tables.run).outerjoin(tables.content)
+_columns = (
+    *_data.c,
+    tables.run.c.status,
+    tables.content.c.bytes_id,
+    tables.content.c.manifest,
+    tables.content.c.size,
+    tables.content.c.files,
+)
+_by_time = (_data.c.timestamp.is_(None), _data.c.timestamp, _data.c.seq)
+
+
+def insert(tx: Transaction, new: Sequence[Data], now: int) -> None:
+    """Keep new Data, with their tags."""
+    if not new:
+        return
+    rows = [{"knit_id": each.knit_id, "run_id": each.run_id, "path": each.path or tables.LOG} for each in new]
+    tx.execute(sa.insert(_data), rows)
+    tags.attach(tx, [(each.knit_id, tag) for each in new for tag in each.tags])
+    events.record(tx, "data", [(each.knit_id, {"change": "made", "runId": each.run_id}) for each in new], now)
+
+
+def get(tx: Transaction, knit_id: str) -> Data:
+    """Return a Data. Raises `NotFound`."""
+    found = many(tx, [knit_id])
+    if knit_id not in found:
+        raise NotFound(f"there is no Data {knit_id}", advice="List the Data: knit data find")
+    return found[knit_id]
+
+
+def many(tx: Transaction, knit_ids: Iterable[str]) -> dict[str, Data]:
+    """Return those of the Data that exist, by id."""
+    found: dict[str, Data] = {}
+    for some in batched(dict.fromkeys(knit_ids)):
+        query = sa.select(*_columns).select_from(_joined).where(_data.c.knit_id.in_(some))
+        found |= {each.knit_id: each for each in _values(tx, query)}
+    return found
+
+
+def made_by(tx: Transaction, run_ids: Iterable[str]) -> dict[str, list[Data]]:
+    """Return the outputs and the log of each Run: by path, the log last."""
+    found: dict[str, list[Data]] = {}
+    for some in batched(dict.fromkeys(run_ids)):
+        query = sa.select(*_columns).select_from(_joined).where(_data.c.run_id.in_(some))
+        for each in _values(tx, query.order_by(_data.c.path == tables.LOG, _data.c.path)):
+            found.setdefault(each.run_id, []).append(each)
+    return found
+
+
+def find(tx: Transaction, wanted: Tags, since: int | None, until: int | None) -> list[Data]:
+    """Return the Data that carry all tags and became usable in [since, until), the latest last.
+
+    System tags are compared with what the Data shows of itself. Without timestamp, the time its Run changed counts.
+    """
+    conditions = _conditions(tx, wanted)
+    if conditions is None:
+        return []
+    when = sa.func.coalesce(_data.c.timestamp, tables.run.c.updated_at)
+    conditions += [when >= since] if since is not None else []
+    conditions += [when < until] if until is not None else []
+    return _values(tx, sa.select(*_columns).select_from(_joined).where(*conditions).order_by(*_by_time))
+
+
+def fitting(tx: Transaction, asked: Tags) -> list[KnitId]:
+    """Return the ids of usable Data that carry all of `asked`, oldest first (for the inputs of a new Plan)."""
+    conditions = _conditions(tx, asked)
+    if conditions is None:
+        return []
+    conditions.append(tables.run.c.status == Status.DONE.value)
+    query = sa.select(_data.c.knit_id).select_from(_data.join(tables.run)).where(*conditions).order_by(*_by_time)
+    return [KnitId(row.knit_id) for row in tx.execute(query)]
+
+
+def settle(tx: Transaction, knit_id: str, content: Content | None, now: int) -> None:
+    """Give a Data its content (None: there is none) and its timestamp: its Run has ended."""
+    values = {"timestamp": now, "content_id": content.content_id if content else None}
+    tx.execute(sa.update(_data).where(_data.c.knit_id == knit_id).values(values))
+    events.record(tx, "data", [(knit_id, {"change": "settled"})], now)
+
+
+def retag(tx: Transaction, knit_id: str, new: Tags, now: int) -> None:
+    """Replace the user tags of a Data."""
+    old = tags.of(tx, [knit_id]).get(KnitId(knit_id), ())
+    tags.detach(tx, knit_id, set(old) - set(new))
+    tags.attach(tx, [(knit_id, tag) for tag in new if tag not in old])
+    events.record(tx, "data", [(knit_id, {"change": "tags"})], now)
+
+
+def _conditions(tx: Transaction, wanted: Tags) -> list[sa.ColumnElement[bool]] | None:
+    """Return SQL conditions for carrying all of `wanted`, or None if nothing can."""
+    system = [matching.anchor_of(tag) for tag in wanted if tag.is_system]
+    users = [tag for tag in wanted if not tag.is_system]
+    ids = tags.find(tx, users)
+    if len(ids) < len(set(users)):
+        return None
+    conditions: list[sa.ColumnElement[bool]] = []
+    # The rarest tag drives the query; the others filter what it finds.
+    ordered = sorted(ids, key=lambda tag: tags.uses(tx, tag)) if len(ids) > 1 else list(ids)
+    for tag in ordered:
+        carrying = sa.select(tables.data_tag.c.knit_id).where(tables.data_tag.c.tag_id == ids[tag])
+        conditions.append(_data.c.knit_id.in_(carrying))
+    for tag in system:
+        condition = _system_condition(tag)
+        if condition is None:
+            return None
+        conditions.append(condition)
+    return conditions
+
+
+def _system_condition(tag: Tag) -> sa.ColumnElement[bool] | None:
+    if tag.key == domain_tags.ID:
+        return _data.c.knit_id == tag.value
+    if tag.key == domain_tags.TIMESTAMP:
+        return _data.c.timestamp == times.parse_instant(tag.value)
+    ended = [Status.FAILED.value, Status.INVALIDATED.value]
+    if tag.key == domain_tags.TRANSIENT and tag.value == domain_tags.FAILED:
+        return tables.run.c.status.in_(ended)
+    if tag.key == domain_tags.TRANSIENT and tag.value == domain_tags.PROCESSING:
+        return tables.run.c.status.not_in([*ended, Status.DONE.value])
+    return None
+
+
+def _values(tx: Transaction, query: sa.Select[tuple[object, ...]]) -> list[Data]:
+    rows = tx.execute(query).all()
+    found = tags.of(tx, [row.knit_id for row in rows])
+    return [_value(row, found.get(row.knit_id, ())) for row in rows]
+
+
+def _value(row: sa.Row[tuple[object, ...]], user_tags: Tags) -> Data:
+    content = None
+    if row.content_id is not None:
+        content = Content(
+            content_id=row.content_id, bytes_id=row.bytes_id, manifest=row.manifest, size=row.size, files=row.files
+        )
+    return Data(
+        knit_id=KnitId(row.knit_id),
+        tags=user_tags,
+        run_id=RunId(row.run_id),
+        path=None if row.path == tables.LOG else row.path,
+        timestamp=row.timestamp,
+        status=Status(row.status),
+        content=content,
+    )

@@ -1,0 +1,151 @@
+"""The database: opening it, its transactions, and what its errors mean."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.engine import Connection, Engine
+
+from knit_server.domain.errors import Conflict, Damaged, KnitError, OutOfSpace, Unavailable
+from knit_server.persistence import migrations
+
+MATCHING_LOCK = 0x6B6E6974
+"""Key of PostgreSQL's advisory lock that lets one transaction at a time change what matches ("knit" in ASCII)."""
+
+BUSY_TIMEOUT = 30_000
+"""How long SQLite waits for another process's transaction, in milliseconds."""
+
+Topics = frozenset[str]
+
+
+class Transaction:
+    """One transaction: a connection, and the topics to announce after its commit."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.topics: set[str] = set()
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether SQLite is underneath; it has one writer at a time by itself."""
+        return self.connection.dialect.name == "sqlite"
+
+    def execute(self, statement: sa.Executable, rows: Any = None) -> sa.CursorResult[Any]:
+        """Execute a statement, once or for each of `rows`."""
+        result = self.connection.execute(statement, rows)
+        assert isinstance(result, sa.CursorResult)
+        return result
+
+    def announce(self, *topics: str) -> None:
+        """Wake whoever listens to these topics, once this transaction is committed."""
+        self.topics.update(topics)
+
+    def lock_matching(self) -> None:
+        """Let no other transaction change what matches until this one ends."""
+        if not self.is_sqlite:
+            self.execute(sa.select(sa.func.pg_advisory_xact_lock(MATCHING_LOCK)))
+
+
+class Database:
+    """A Knit database. `on_commit` is called with the announced topics, in the thread that committed."""
+
+    def __init__(self, url: str, on_commit: Callable[[Topics], None] = lambda topics: None) -> None:
+        self.url = sa.make_url(url)
+        self.on_commit = on_commit
+        self._writing = threading.Lock()
+        self._engine = _engine(self.url)
+
+    def open(self) -> None:
+        """Create or upgrade the schema. Raises `Damaged`, `Conflict` (a newer Knit wrote it) or `Unavailable`."""
+        with translated():
+            if self._engine.dialect.name == "sqlite":
+                self._check_file()
+            migrations.upgrade(self._engine)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A consistent look; whatever is written in it is rolled back."""
+        with translated(), self._engine.connect() as connection:
+            yield Transaction(connection)
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction that commits at the end of the block, or rolls back if the block raises."""
+        with self._one_writer(), translated(), self._engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            transaction = Transaction(connection)
+            yield transaction
+            connection.commit()
+        if transaction.topics:
+            self.on_commit(frozenset(transaction.topics))
+
+    def _one_writer(self) -> contextlib.AbstractContextManager[object]:
+        """SQLite takes one writer at a time: threads of this process queue here rather than in its busy loop."""
+        return self._writing if self._engine.dialect.name == "sqlite" else contextlib.nullcontext()
+
+    def _check_file(self) -> None:
+        with self._engine.connect() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        if found != "ok":
+            raise _damaged(str(found))
+
+
+def _engine(url: sa.URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True)
+    engine = sa.create_engine(url, pool_size=8, max_overflow=24, connect_args={"timeout": BUSY_TIMEOUT / 1000})
+
+    def prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # the driver would begin transactions later than we need them
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT}"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    sa.event.listen(engine, "connect", prepare)
+    return engine
+
+
+def _damaged(detail: str) -> Damaged:
+    return Damaged(
+        f"the database is damaged: {detail}",
+        advice="Stop Knit, keep a copy of the home, and put back the last good copy of knit.db.",
+    )
+
+
+_MEANINGS: tuple[tuple[str, Callable[[str], KnitError]], ...] = (
+    (
+        "database or disk is full",
+        lambda text: OutOfSpace("no space is left for the database", advice="Free some space."),
+    ),
+    ("disk i/o error", lambda text: OutOfSpace(f"the database cannot be written: {text}", advice="Check the disk.")),
+    ("malformed", _damaged),
+    ("not a database", _damaged),
+    ("database is locked", lambda text: Unavailable("the database is busy", advice="Try again in a moment.")),
+    ("unable to open", lambda text: Unavailable(f"the database cannot be opened: {text}", advice="Check its folder.")),
+    ("readonly database", lambda text: Unavailable("the database is read-only", advice="Check who owns the home.")),
+    ("no space left", lambda text: OutOfSpace("no space is left for the database", advice="Free some space.")),
+    ("deadlock detected", lambda text: Conflict("another change came in between", advice="Try again.")),
+    ("connection", lambda text: Unavailable(f"the database does not answer: {text}", advice="Is its server running?")),
+)
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn the database driver's errors that people can act on into `KnitError`; leave defects as they are."""
+    try:
+        yield
+    except exc.DBAPIError as err:
+        text = str(err.orig)
+        for words, error in _MEANINGS:
+            if words in text.lower() and not isinstance(err, exc.IntegrityError | exc.ProgrammingError):
+                raise error(text) from err
+        raise

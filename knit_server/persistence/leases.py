@@ -1,0 +1,64 @@
+"""Leases: who works on which Run, and until when. A dead server's leases run out and others take over."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+import sqlalchemy as sa
+
+from knit_server.domain.runs import Run, Status
+from knit_server.persistence import tables
+from knit_server.persistence.batches import batched
+from knit_server.persistence.database import Transaction
+from knit_server.persistence.runs import Lease, to_run
+
+_run = tables.run
+
+
+def available(tx: Transaction, statuses: Collection[Status], now: int, *, limit: int) -> list[Run]:
+    """Return Runs in one of `statuses` that nobody works on, oldest first; on PostgreSQL they stay locked."""
+    query = (
+        sa.select(_run)
+        .where(
+            _run.c.status.in_([status.value for status in statuses]),
+            sa.or_(_run.c.lease_until.is_(None), _run.c.lease_until < now),
+        )
+        .order_by(_run.c.seq)
+        .limit(limit)
+        .with_for_update(skip_locked=True)  # SQLite has no such clause and needs none: it has one writer
+    )
+    return [to_run(row) for row in tx.execute(query)]
+
+
+def take(tx: Transaction, run_ids: Iterable[str], lease: Lease) -> None:
+    """Make `lease.owner` the one who works on these Runs."""
+    for some in batched(run_ids):
+        values = {"lease_owner": lease.owner, "lease_until": lease.until}
+        tx.execute(sa.update(_run).where(_run.c.run_id.in_(some)).values(values))
+
+
+def renew(tx: Transaction, run_ids: Iterable[str], lease: Lease) -> set[str]:
+    """Prolong the leases on those of the Runs that the owner still holds; return these."""
+    held: set[str] = set()
+    for some in batched(run_ids):
+        mine = sa.and_(_run.c.run_id.in_(some), _run.c.lease_owner == lease.owner)
+        held.update(row.run_id for row in tx.execute(sa.select(_run.c.run_id).where(mine)))
+        tx.execute(sa.update(_run).where(mine).values(lease_until=lease.until))
+    return held
+
+
+def drop(tx: Transaction, run_ids: Iterable[str]) -> None:
+    """Leave these Runs to anybody."""
+    for some in batched(run_ids):
+        tx.execute(sa.update(_run).where(_run.c.run_id.in_(some)).values(lease_owner=None, lease_until=None))
+
+
+def drop_others(tx: Transaction, owner: str, plan_id: str | None) -> None:
+    """Void every lease but `owner`'s, except on Runs of the Plan `plan_id` (uploads that may still come in elsewhere).
+
+    Only for whoever knows that all other owners are dead: the holder of a home's lock.
+    """
+    others = sa.and_(_run.c.lease_owner.is_not(None), _run.c.lease_owner != owner)
+    if plan_id is not None:
+        others = sa.and_(others, _run.c.plan_id != plan_id)
+    tx.execute(sa.update(_run).where(others).values(lease_owner=None, lease_until=None))
