@@ -123,8 +123,10 @@ def test_a_home_with_a_server_is_not_removed(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     with demo_folder.fresh(folder):
         (folder / "home").mkdir()
-    words = [sys.executable, "-c", "input()", "knit"]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as server:
+    words = [sys.executable, "-c", "input('here\\n')", "knit"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"here\n"  # until then /proc may not yet show the words
         (folder / "home" / "server.json").write_text(json.dumps({"pid": server.pid, "url": "http://127.0.0.1:1/"}))
         with pytest.raises(demo_folder.Refused, match=f"kill {server.pid}"), demo_folder.fresh(folder):
             pass
