@@ -15,6 +15,7 @@ LATEST = "latest"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::[0-9]+)?"
 _REPOSITORY = re.compile(rf"(?:(?P<host>{_HOST})/)?{_COMPONENT}(?:/{_COMPONENT})*")
+_MAX_REPOSITORY = 255
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
@@ -33,10 +34,10 @@ def parse(text: str) -> ImageName:
     repository, tag = split(text)
     name = ImageName(repository, LATEST if tag is None else tag)
     if "@" in text:
-        raise InvalidInput(f"image {text!r} names a digest", advice="Name an image by tag: name:tag.")
-    if not _REPOSITORY.fullmatch(name.repository) or not _TAG.fullmatch(name.tag):
+        raise InvalidInput(f"image {text[:300]!r} names a digest", advice="Name an image by tag: name:tag.")
+    if not _is_repository(name.repository) or not _TAG.fullmatch(name.tag):
         raise InvalidInput(
-            f"not an image name: {text!r}",
+            f"not an image name: {text[:300]!r}",
             advice="Write [host[:port]/][namespace/]name[:tag] in lower case, for example lab/segment:2.1.",
         )
     return name
@@ -47,3 +48,10 @@ def split(text: str) -> tuple[str, str | None]:
     head, slash, tail = text.rpartition("/")
     name, colon, tag = tail.partition(":")
     return head + slash + name, tag if colon else None
+
+
+def _is_repository(text: str) -> bool:
+    """Whether `text` is a repository; a host is told from a namespace by the dot or colon in it."""
+    match = _REPOSITORY.fullmatch(text) if len(text) <= _MAX_REPOSITORY else None
+    host = match and match["host"]
+    return match is not None and (not host or "." in host or ":" in host or host == host.lower())

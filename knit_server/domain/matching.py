@@ -96,8 +96,8 @@ class Index:
             self._inputs.setdefault(anchor(asked, self._uses), []).append((plan, asked))
 
     def candidates(self, data: Data) -> Iterator[tuple[Plan, Input]]:
-        """Return the inputs whose anchor `data` carries: all that it can fit, and few others."""
-        return itertools.chain.from_iterable(self._inputs.get(tag, ()) for tag in probes(data))
+        """Return the inputs whose anchor `data` carries, in a stable order: all that it can fit, and few others."""
+        return itertools.chain.from_iterable(self._inputs.get(tag, ()) for tag in effective_tags(data))
 
 
 # --- combinations -----------------------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def project(
     done = 0
     for batch in _batches(_product(trigger, [(path, nominated[path]) for path in others]), size=500):
         keys = {run_key(plan.plan_id, combination): combination for combination in batch}
-        exists = set(known(keys.keys()))
+        exists = keys.keys() & set(known(keys.keys()))
         done += len(exists)
         fresh += [combination for key, combination in keys.items() if key not in exists]
         if len(fresh) > limit:
@@ -155,7 +155,9 @@ def project(
 
 
 def _product(trigger: Assignment, others: Sequence[tuple[str, Sequence[KnitId]]]) -> Iterator[tuple[Assignment, ...]]:
-    rows = ([Assignment(path=path, knit_id=knit_id) for knit_id in knit_ids] for path, knit_ids in others)
+    rows = (
+        [Assignment(path=path, knit_id=knit_id) for knit_id in dict.fromkeys(knit_ids)] for path, knit_ids in others
+    )
     for combination in itertools.product([trigger], *rows):
         yield tuple(sorted(combination, key=lambda each: each.path))
 

@@ -10,11 +10,11 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from knit_server.domain import resources, tags
+from knit_server.domain import images, resources, tags
 from knit_server.domain.errors import InvalidInput
 from knit_server.domain.ids import PlanId
 from knit_server.domain.images import ImageName
@@ -26,6 +26,10 @@ UPLOAD_PATH = "/upload"
 LOG_PATH = "/log"
 
 MAX_ANNOTATION_KEY = 253
+MAX_PATH = 1024
+"""Longest mount path, in bytes: less than Linux takes, but as much as an index entry holds."""
+MAX_NAME = 255
+"""Longest name between two slashes, in bytes, as on Linux."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,11 +136,14 @@ def check(spec: PlanSpec) -> PlanSpec:
     on_node = tuple(sorted({_checked_wish(wish) for wish in spec.on_node}, key=_wish_order))
     if not spec.image.repository or not spec.image.tag:
         raise InvalidInput("image has no name or no tag", advice="Write image: name:tag.")
+    images.parse(str(spec.image))
     if not spec.inputs:
         raise InvalidInput("the Plan has no inputs", advice="Add at least one entry with path and tags under inputs.")
     inputs = tuple(sorted((_checked_input(each) for each in spec.inputs), key=lambda each: each.path))
     outputs = tuple(sorted((_checked_output(each) for each in spec.outputs), key=lambda each: each.path or ""))
     _refuse_overlap([each.path for each in inputs], [each.path or "" for each in outputs])
+    for where, text in _free_texts(spec):
+        _check_text(where, text)
     return replace(
         spec, on_node=on_node, inputs=inputs, outputs=outputs,
         log=None if spec.log is None else Output(path=None, tags=_output_tags("log", spec.log.tags)),
@@ -146,12 +153,14 @@ def check(spec: PlanSpec) -> PlanSpec:
 
 def checked_annotations(annotations: Iterable[Annotation]) -> tuple[Annotation, ...]:
     """Return the set of `annotations`, sorted by key then value. Raises `InvalidInput`."""
-    for each in annotations:
+    given = set(annotations)
+    for each in given:
         if not each.key or len(each.key) > MAX_ANNOTATION_KEY:
             raise InvalidInput(
                 f"annotation {str(each)[:80]!r} has no key, or one of over {MAX_ANNOTATION_KEY} characters"
             )
-    return tuple(sorted(set(annotations)))
+        _check_text("annotation", str(each))
+    return tuple(sorted(given))
 
 
 def parse_annotation(text: str) -> Annotation:
@@ -252,7 +261,7 @@ def find_cycle(new: Plan, others: Iterable[Plan]) -> list[PlanId] | None:
                 way = [new.plan_id, plan.plan_id]
                 while way[-1] != new.plan_id:
                     way.append(came_from[way[-1]])
-                return way[::-1] if plan.plan_id != new.plan_id else [new.plan_id, new.plan_id]
+                return way[::-1]
             if fed.plan_id not in came_from:
                 came_from[fed.plan_id] = plan.plan_id
                 queue.append(fed)
@@ -285,12 +294,35 @@ def _wish_order(wish: OnNode) -> tuple[int, str, str]:
 def _checked_path(kind: str, path: str) -> str:
     stripped = path.removesuffix("/")
     parts = stripped.split("/")
-    if not stripped or parts[0] or any(part in ("", ".", "..") for part in parts[1:]) or "\0" in path:
+    if not stripped or parts[0] or any(part in ("", ".", "..") for part in parts[1:]):
         raise InvalidInput(
-            f"{kind} path {path!r} is not an absolute, clean path",
+            f"{kind} path {path[:80]!r} is not an absolute, clean path",
             advice="Begin it with / and use no empty, '.' or '..' component; / itself is not possible.",
         )
+    _check_text(f"{kind} path", path)
+    if len(stripped.encode()) > MAX_PATH or any(len(part.encode()) > MAX_NAME for part in parts):
+        raise InvalidInput(
+            f"{kind} path {path[:80]!r} is too long",
+            advice=f"It may have {MAX_PATH} bytes, and {MAX_NAME} between two slashes.",
+        )
     return stripped
+
+
+def _free_texts(spec: PlanSpec) -> Iterator[tuple[str, str]]:
+    yield from (("entrypoint", word) for word in spec.entrypoint)
+    yield from (("args", word) for word in spec.args)
+    if spec.service_account is not None:
+        yield "service_account", spec.service_account
+
+
+def _check_text(where: str, text: str) -> None:
+    """Refuse what neither a database nor a process can take."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as err:
+        raise InvalidInput(f"{where} {text[:80]!r} is not valid Unicode text") from err
+    if "\0" in text:
+        raise InvalidInput(f"{where} {text[:80]!r} holds a NUL character", advice="Remove it.")
 
 
 def _checked_input(asked: Input) -> Input:

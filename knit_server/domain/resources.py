@@ -15,7 +15,9 @@ _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _SUFFIXES = {name: Decimal(10) ** n for name, n in _DECIMAL.items()}
 _SUFFIXES |= {name: Decimal(2) ** n for name, n in _BINARY.items()}
-_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|([numkMGTPE]|[KMGTPE]i)?)")
+_NUMBER = r"[+-]?(?:[0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})"
+_QUANTITY = re.compile(rf"({_NUMBER})(?:([eE][+-]?[0-9]{{1,3}})|([numkMGTPE]|[KMGTPE]i)?)")
+_MOST = _SUFFIXES["Ei"]  # more is a slip of the keyboard
 _NAME = re.compile(
     r"(?:[A-Za-z0-9](?:[-A-Za-z0-9.]{0,251}[A-Za-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 )
@@ -25,11 +27,11 @@ def parse(text: str) -> Decimal:
     """Read a quantity: cores for cpu, bytes for memory. Raises `InvalidInput`."""
     match = _QUANTITY.fullmatch(text)
     if match is None:
-        raise InvalidInput(f"not a quantity: {text!r}", advice="Write a number and a unit, like 0.5, 500m or 2Gi.")
+        raise InvalidInput(f"not a quantity: {text[:60]!r}", advice="Write a number and a unit, like 0.5, 500m or 2Gi.")
     number, exponent, suffix = match.groups()
     value = Decimal(number + exponent) if exponent else Decimal(number) * _SUFFIXES[suffix or ""]
-    if value < 0 or value.adjusted() > 20:  # more than an exabyte is a slip of the keyboard
-        raise InvalidInput(f"the quantity {text!r} is out of range", advice="Write an amount of zero or more.")
+    if not 0 <= value <= _MOST:
+        raise InvalidInput(f"the quantity {text[:60]!r} is out of range", advice="Write an amount from 0 to 1Ei.")
     return value
 
 

@@ -6,7 +6,7 @@ Rules: docs/rules.md, "Runs". The state diagram in docs/architecture.md is gener
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from knit_server.domain.errors import InvalidTransition
@@ -101,23 +101,30 @@ def is_allowed(old: Status, new: Status) -> bool:
     return new in TRANSITIONS[old] or (old is new and old not in TERMINAL)
 
 
-def _move(run: Run, new: Status, now: int, *, exit_: Exit | None = None) -> Run:
-    if not is_allowed(run.status, new):
+_SWITCHED = (Status.WAITING, Status.DEACTIVATED)
+
+
+def _move(
+    run: Run, new: Status, now: int, *, exit_: Exit | None = None, only_from: Collection[Status] = tuple(Status)
+) -> Run:
+    if not is_allowed(run.status, new) or run.status not in only_from:
         raise InvalidTransition(
             f"Run {run.run_id} is {run.status.value}; it cannot become {new.value}",
             advice=f"See how it stands: knit run show {run.run_id}",
         )
-    return replace(run, status=new, updated_at=run.updated_at if new is run.status else now, exit=exit_ or run.exit)
+    if new is run.status:  # nothing new: what ended it first stays its exit
+        return replace(run, exit=run.exit or exit_)
+    return replace(run, status=new, updated_at=now, exit=exit_ or run.exit)
 
 
 def activate(run: Run, now: int) -> Run:
     """deactivated -> waiting: its Plan was switched on. Switching is no progress: `updated_at` stays."""
-    return replace(_move(run, Status.WAITING, now), updated_at=run.updated_at)
+    return replace(_move(run, Status.WAITING, now, only_from=_SWITCHED), updated_at=run.updated_at)
 
 
 def deactivate(run: Run, now: int) -> Run:
     """waiting -> deactivated: its Plan was switched off. Switching is no progress: `updated_at` stays."""
-    return replace(_move(run, Status.DEACTIVATED, now), updated_at=run.updated_at)
+    return replace(_move(run, Status.DEACTIVATED, now, only_from=_SWITCHED), updated_at=run.updated_at)
 
 
 def prepare(run: Run, now: int) -> Run:
@@ -126,15 +133,13 @@ def prepare(run: Run, now: int) -> Run:
 
 
 def launch(run: Run, now: int) -> Run:
-    """ready -> starting, with a new attempt."""
-    return replace(_move(run, Status.STARTING, now), attempt=run.attempt + 1)
+    """ready -> starting, with a new attempt. From ready alone: two launches at once must not both succeed."""
+    return replace(_move(run, Status.STARTING, now, only_from=(Status.READY,)), attempt=run.attempt + 1)
 
 
 def relaunch(run: Run, now: int) -> Run:
     """starting or running -> the same, with a new attempt: the old one was lost together with its server."""
-    if run.status not in (Status.STARTING, Status.RUNNING):
-        raise InvalidTransition(f"Run {run.run_id} is {run.status.value}; only a started Run can be started anew")
-    return replace(_move(run, run.status, now), attempt=run.attempt + 1)
+    return replace(_move(run, run.status, now, only_from=(Status.STARTING, Status.RUNNING)), attempt=run.attempt + 1)
 
 
 def begin(run: Run, now: int) -> Run:

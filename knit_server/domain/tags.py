@@ -50,7 +50,9 @@ def parse(text: str) -> Tag:
     """Read `key:value`, cut at the first colon, both halves trimmed. Raises `InvalidInput`."""
     key, colon, value = text.partition(":")
     if not colon:
-        raise InvalidInput(f"tag parse error: {text} :no key", advice="Write a tag as key:value, for example type:raw.")
+        raise InvalidInput(
+            f"tag parse error: {text[:60]} :no key", advice="Write a tag as key:value, for example type:raw."
+        )
     return check(Tag(key.strip(), value.strip()))
 
 
@@ -65,6 +67,11 @@ def check(tag: Tag) -> Tag:
         str(tag).encode()
     except UnicodeEncodeError as err:
         raise InvalidInput(f"the tag {str(tag)!r} is not valid Unicode text") from err
+    if ":" in tag.key or (tag.key.strip().startswith(SYSTEM_PREFIX) and not tag.is_system):
+        raise InvalidInput(
+            f"the tag key {tag.key!r} would be read as another one",
+            advice="A key has no colon and no blanks around knit#.",
+        )
     if "\0" in tag.key or "\0" in tag.value:
         raise InvalidInput(f"the tag {str(tag)!r} holds a NUL character", advice="Remove it; no database can keep it.")
     if tag.key == TIMESTAMP:
@@ -91,11 +98,11 @@ def user(tags: Iterable[Tag]) -> Tags:
 
 
 def require_user(tags: Iterable[Tag]) -> Tags:
-    """Return `tags` in normal form; raises `InvalidInput` if one is a system tag."""
-    result = normal(tags)
-    for tag in result:
+    """Return `tags`, checked, in normal form; raises `InvalidInput` if one is not valid or is a system tag."""
+    given = [check(tag) for tag in tags]
+    for tag in given:
         refuse_system_key(tag.key)
-    return result
+    return normal(given)
 
 
 def refuse_system_key(key: str) -> None:

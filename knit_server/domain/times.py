@@ -8,29 +8,43 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
 
 from knit_server.domain.errors import InvalidInput
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_MINUTE = timedelta(minutes=1)
+_DAY = 24 * 3600 * 1000
+_FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND + _DAY
+_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND - _DAY
+"""Years 1 to 9999 without their first and last day: what can be written in every zone."""
+_LONGEST = 366 * 100 * _DAY
+"""The longest duration: a century."""
 
 _OFFSET = r"(?P<offset>[Zz]|[+-]\d{2}:\d{2})"
-_RFC3339 = re.compile(rf"(\d{{4}})-(\d{{2}})-(\d{{2}})[Tt](\d{{2}}):(\d{{2}}):(\d{{2}})(?:\.(\d+))?{_OFFSET}")
+_RFC3339 = re.compile(rf"(\d{{4}})-(\d{{2}})-(\d{{2}})[Tt](\d{{2}}):(\d{{2}}):(\d{{2}})(?:\.(\d+))?{_OFFSET}", re.ASCII)
 _LOOSE = re.compile(
-    rf"(\d{{4}})-(\d{{2}})-(\d{{2}})(?:[Tt ](\d{{2}})(?::(\d{{2}})(?::(\d{{2}})(?:\.(\d+))?)?)?)?{_OFFSET}?"
+    rf"(\d{{4}})-(\d{{2}})-(\d{{2}})(?:[Tt ](\d{{2}})(?::(\d{{2}})(?::(\d{{2}})(?:\.(\d+))?)?)?)?{_OFFSET}?",
+    re.ASCII,
 )
 
-_UNITS = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1.0, "s": 1e3, "m": 60e3, "h": 3600e3}
-_DURATION = re.compile(r"[+-]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)")
-_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_MICRO = Decimal("0.001")
+_UNITS: dict[str, Decimal] = {"ns": Decimal("0.000001"), "us": _MICRO, "µs": _MICRO, "μs": _MICRO, "ms": Decimal(1)}
+_UNITS |= {"s": Decimal(1000), "m": Decimal(60_000), "h": Decimal(3_600_000)}
+_DURATION = re.compile(r"[+-]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
+_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 
 
 def format_instant(instant: int, zone: tzinfo = UTC) -> str:
     """Write `instant` (milliseconds) as RFC 3339 with a numeric offset.
 
-    The fraction has up to three digits, without trailing zeros, and is left out when it is zero.
+    The fraction has up to three digits, without trailing zeros, and is left out when it is zero. Offsets are whole
+    minutes, all that RFC 3339 can say; zones that had others long ago are shown at the minute below.
     """
-    text = _at(instant).astimezone(zone).replace(microsecond=0).isoformat()
+    when = _at(instant).astimezone(zone)
+    offset = when.utcoffset() or timedelta(0)
+    text = when.astimezone(timezone(offset // _MINUTE * _MINUTE)).replace(microsecond=0).isoformat()
     fraction = f"{instant % 1000:03d}".rstrip("0")
     return f"{text[:19]}{'.' + fraction if fraction else ''}{text[19:25]}"
 
@@ -50,11 +64,15 @@ def parse_loose_instant(text: str, local: tzinfo) -> int:
 
 
 def parse_duration(text: str) -> int:
-    """Read a duration such as `300ms`, `1.5h` or `2h45m` into milliseconds. Raises `InvalidInput`."""
+    """Read a duration such as `300ms`, `1.5h` or `2h45m` into milliseconds; a century at most. Raises `InvalidInput`."""
     stripped = text.strip()
     if not _DURATION.fullmatch(stripped):
-        raise InvalidInput(f"not a duration: {text!r}", advice="Write a number and a unit, like 300ms, 1.5h or 2h45m.")
-    total = sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(stripped))
+        raise InvalidInput(
+            f"not a duration: {text[:60]!r}", advice="Write a number and a unit, like 300ms, 1.5h or 2h45m."
+        )
+    total = sum((Decimal(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(stripped)), Decimal(0))
+    if total > _LONGEST:
+        raise InvalidInput(f"the duration {text[:60]!r} is too long", advice="A century at most.")
     return round(-total if stripped.startswith("-") else total)
 
 
@@ -65,18 +83,21 @@ def _at(instant: int) -> datetime:
 def _read(text: str, pattern: re.Pattern[str], local: tzinfo | None, advice: str) -> int:
     match = pattern.fullmatch(text)
     if match is None:
-        raise InvalidInput(f"not a date and time: {text!r}", advice=f"Please {advice}.")
+        raise InvalidInput(f"not a date and time: {text[:60]!r}", advice=f"Please {advice}.")
     *parts, fraction, offset = match.groups()
     year, month, day, hour, minute, second = (int(part) if part else 0 for part in parts)
     try:
         when = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=_zone(offset, local))
         instant = (when - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError) as err:
-        raise InvalidInput(f"not a date and time: {text!r} ({err})", advice=f"Please {advice}.") from err
+        raise InvalidInput(f"not a date and time: {text[:60]!r} ({err})", advice=f"Please {advice}.") from err
     if second > 60:  # 60 is RFC 3339's leap second
-        raise InvalidInput(f"not a date and time: {text!r} (second {second})", advice=f"Please {advice}.")
+        raise InvalidInput(f"not a date and time: {text[:60]!r} (second {second})", advice=f"Please {advice}.")
     leap = 1000 if second == 60 else 0
-    return instant + leap + int((fraction or "0").ljust(3, "0")[:3])
+    instant += leap + int((fraction or "0").ljust(3, "0")[:3])
+    if not _FIRST <= instant <= _LAST:
+        raise InvalidInput(f"out of range: {text[:60]!r}", advice="Years go from 1 to 9999, without the very ends.")
+    return instant
 
 
 def _zone(offset: str | None, local: tzinfo | None) -> tzinfo:
