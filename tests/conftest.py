@@ -1,7 +1,7 @@
 """What all tests share: the programs some of them need, and the settings of hypothesis.
 
 A test marked `postgres`, `bubblewrap` or `graphviz` is skipped, with the reason, where that program is missing. Where
-CI is set it fails instead, so that nothing is left out unseen; only a machine that forbids bubblewrap to work (such as a
+CI is set it fails instead, so that nothing is left out unseen; only a machine that forbids bubblewrap (such as a
 container without user namespaces) remains a reason to skip.
 """
 

@@ -64,7 +64,10 @@ def parse_loose_instant(text: str, local: tzinfo) -> int:
 
 
 def parse_duration(text: str) -> int:
-    """Read a duration such as `300ms`, `1.5h` or `2h45m` into milliseconds; a century at most. Raises `InvalidInput`."""
+    """Read a duration such as `300ms`, `1.5h` or `2h45m` into milliseconds: a century at most.
+
+    Raises `InvalidInput`.
+    """
     stripped = text.strip()
     if not _DURATION.fullmatch(stripped):
         raise InvalidInput(
