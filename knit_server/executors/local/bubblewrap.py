@@ -167,11 +167,7 @@ class Bubblewrap:
     def _host_paths(self) -> list[str]:
         """What is shown of the host: system directories, the Python at hand, and where /etc/resolv.conf leads."""
         found = [f"/{name}" for name in _system() if name not in self._links]
-        python = [
-            sys.base_prefix,
-            sys.base_exec_prefix,
-            *(sysconfig.get_path(part) for part in ("stdlib", "platstdlib")),
-        ]
+        python = [sys.base_prefix, sys.base_exec_prefix, sysconfig.get_path("stdlib")]
         resolver = os.path.realpath("/etc/resolv.conf")
         for path in [*map(os.path.realpath, python), *python, resolver]:
             if os.path.exists(path) and path != "/" and not any(_within(path, base) for base in found):

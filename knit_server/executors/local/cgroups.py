@@ -1,6 +1,6 @@
 """Limits by control groups, of version 2 where a part of the tree is ours to use, else of version 1.
 
-Each server has a folder `knit-<pid>-<start>` per tree, and in it one per attempt; a later server recognises by that name
+Each server has a folder `knit-<pid>-<start>` per tree, and in it one per attempt; by that name a later server knows
 what a dead one left, and removes it. Whether limits work is found out by trying, never by looking alone.
 """
 
@@ -71,7 +71,8 @@ class Group:
                 _write(folder / "cgroup.kill", "1")
                 continue
             for _ in range(_KILLS):
-                if not any([_kill(pid) for pid in _members(folder)]):
+                killed = [_kill(pid) for pid in _members(folder)]
+                if not any(killed):
                     break
 
     def remove(self) -> bool:

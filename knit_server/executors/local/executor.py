@@ -105,7 +105,8 @@ class LocalExecutor:
         """
         running = self._running.get(attempt)
         if running is None:
-            return self._ended.get(attempt) or await asyncio.to_thread(self._vanish, attempt)
+            ended = self._ended.get(attempt)
+            return ended if ended is not None else await asyncio.to_thread(self._vanish, attempt)
         await running.wait()
         observation = self._settle(running)
         await asyncio.to_thread(self._clean, running)
@@ -115,7 +116,8 @@ class LocalExecutor:
         """See how the attempt is doing. What an earlier server left of it is killed, and VANISHED."""
         running = self._running.get(attempt)
         if running is None:
-            return self._ended.get(attempt) or self._vanish(attempt)
+            ended = self._ended.get(attempt)
+            return ended if ended is not None else self._vanish(attempt)
         if not running.ended:
             return Observation(phase=Phase.RUNNING)
         observation = self._settle(running)

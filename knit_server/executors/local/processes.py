@@ -12,6 +12,7 @@ import select
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from knit_server.executors.local.program import MARK
@@ -41,10 +42,8 @@ class Watched:
     def kill(self) -> None:
         """Send SIGKILL; an ended process is fine."""
         if self._descriptor is not None:
-            try:
+            with suppress(ProcessLookupError, PermissionError):
                 signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
 
     def join(self, seconds: float) -> bool:
         """Wait that long at most; whether it has ended."""
@@ -55,11 +54,11 @@ class Watched:
         if self._descriptor is None:
             return
         loop = asyncio.get_running_loop()
-        done = loop.create_future()
+        done = asyncio.Event()
         own = os.dup(self._descriptor)
-        loop.add_reader(own, lambda: done.done() or done.set_result(None))
+        loop.add_reader(own, done.set)
         try:
-            await done
+            await done.wait()
         finally:
             loop.remove_reader(own)
             os.close(own)

@@ -1,4 +1,4 @@
-"""A memory limit where no control group can enforce one: what a program and its children hold is added up and watched."""
+"""A memory limit where no control group enforces one: what a program and its children hold is added up and watched."""
 
 from __future__ import annotations
 
