@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import sys
 
@@ -10,7 +11,10 @@ import demo
 import pytest
 import yaml
 
+from knit_server.executors.local import recipe
+
 TUTORIAL = demo.HERE
+TUTORIAL_PAGE = TUTORIAL.parents[1] / "docs" / "tutorial.md"
 CHECKSUMS = {
     "knitenv": "1cc5da73dcb8407f5bcb96f716360672295818e5d68a5b21ad6409d5ea08e3dc",
     "plans/content_collager.plan.yaml": "8492eb985762dd0509291c74ca8d24301517083032b0140d225b33d8f9bc00a5",
@@ -73,3 +77,51 @@ def test_programs_need_only_what_their_images_install() -> None:
         foreign = imported - sys.stdlib_module_names
         installs = "RUN pip" in (TUTORIAL / "images" / folder / "Dockerfile").read_text()
         assert foreign <= ({"cv2", "numpy", "PIL"} if installs else set()), folder
+
+
+def runs_and_data(pushes: int) -> tuple[int, int]:
+    """How many Runs and Data the Plans make of that many pushes: every combination of fitting Data, once."""
+    raw = {"type:raw-dataset", "format:mixed", "name:raw_videos_and_images", "project:pachyderm-beginner-tutorial"}
+    data = [raw] * pushes
+    runs = pushes
+    for name in demo.PLANS:  # their order is one in which no Plan feeds an earlier one
+        plan = yaml.safe_load((TUTORIAL / "plans" / f"{name}.plan.yaml").read_text())
+        fitting = (sum(set(wanted["tags"]) <= tags for tags in data) for wanted in plan["inputs"])
+        new = math.prod(fitting)
+        runs += new
+        data += [set(tags) for tags in (plan["outputs"][0]["tags"], plan["log"]["tags"]) for _ in range(new)]
+    return runs, len(data)
+
+
+def test_the_counts_of_demo_and_tutorial_follow_from_the_plans() -> None:
+    """The figures that are stated are those that the plan files give."""
+    text = TUTORIAL_PAGE.read_text()
+    assert runs_and_data(1) == (demo.EXPECTED_RUNS, demo.EXPECTED_DATA)
+    for column, figures in enumerate(zip(runs_and_data(1), runs_and_data(2), strict=True)):
+        assert f"| **all {'Data' if column else 'Runs'}** | **{figures[0]}** | **{figures[1]}** |" in text
+
+
+def test_the_tutorial_gives_the_demos_commands() -> None:
+    """What the demo shows stands in the tutorial, word for word but for the demo's own profile store."""
+    lines = set(TUTORIAL_PAGE.read_text().splitlines())
+    commands = [f"knit image build -t {name} ./images/{folder}/" for folder, name in demo.IMAGES.items()]
+    commands += [f"knit plan apply ./plans/{name}.plan.yaml" for name in demo.PLANS]
+    commands += [
+        "knit init ../home/handout/knitprofile",
+        "knit data push -t format:mixed -t type:raw-dataset -n ./raw_videos_and_images/",
+        "knit plan find --image lbliii/content_collager:1.0.64",
+        "knit run find -p PLAN_ID",
+        "knit data pull -x KNIT_ID ./outputs/content_collager",
+        "knit plan graph -n all PLAN_ID > plan-graph.dot",
+        "knit plan graph -n all --format svg PLAN_ID > plan-graph.svg",
+        "knit data lineage -n all KNIT_ID > lineage-graph.dot",
+        "knit data lineage -n all --format svg KNIT_ID > lineage-graph.svg",
+    ]
+    assert [command for command in commands if f"$ {command}" not in lines] == []
+
+
+@pytest.mark.parametrize("folder", demo.IMAGES)
+def test_dockerfiles_are_understood_without_a_container_engine(folder: str) -> None:
+    """Knit's own builder takes each of them; only the borrowed one may ask for another Python than this."""
+    read = recipe.read((TUTORIAL / "images" / folder / "Dockerfile").read_text())
+    assert read.warnings == [] or folder == "image_extracter"
