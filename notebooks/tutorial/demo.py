@@ -69,6 +69,12 @@ def say(text: str = "") -> None:
     print(text, flush=True)
 
 
+def near(path: Path, start: Path | None = None) -> str:
+    """The path as a person would type it in the folder `start`: relative while that does not lead far away."""
+    relative = os.path.relpath(path, start)
+    return str(path) if relative.startswith("../../../") else relative
+
+
 class Walk:
     """The commands of the walk, given in the folder `work`, with a profile store of the demo's own."""
 
@@ -106,7 +112,7 @@ def lay_out(work: Path) -> None:
     shutil.copytree(HERE / "images", work / "images", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(HERE / "knitenv", work / "knitenv")
     say("== Sample media, made by a program")
-    script = os.path.relpath(HERE / "make_media.py", work)
+    script = near(HERE / "make_media.py", work)
     say(f"\n$ python {script} ./raw_videos_and_images/")
     command = [sys.executable, script, "./raw_videos_and_images/"]
     if subprocess.run(command, cwd=work, check=False).returncode != 0:
@@ -159,7 +165,8 @@ def watch(walk: Walk, alive: Callable[[], bool]) -> None:
 def show_failure(walk: Walk, run: demo_view.Run) -> None:
     """Show why a Run failed, and fail."""
     name = demo_view.plan_name(run["plan"])
-    say(f"\nThe Run of {name} failed: {run.get('exit', 'it never started')}")
+    end = run.get("exit") or {}
+    say(f"\nThe Run of {name} failed: exit code {end.get('code', '(none)')} {end.get('message', '')}".rstrip())
     walk.knit("run", "show", "--log", run["runId"], lines=200)
     raise DemoFailed(f"the Run {run['runId']} of {name} failed; its log is above")
 
@@ -210,8 +217,7 @@ def walk_through(folder: Path) -> list[Path]:
     """The whole walk, with a server of its own; the paths worth opening."""
     lay_out(folder / "work")
     say("\n== The server")
-    shown = os.path.relpath(folder / "home")
-    say(f"\n$ knit serve --home {shlex.quote(shown)} --port 0")
+    say(f"\n$ knit serve --home {shlex.quote(near(folder / 'home'))} --port 0")
     command = [*knit_command(), "serve", "--home", str(folder / "home"), "--port", "0"]
     walk = Walk(folder / "work")
     with demo_server.Server(command, folder / "server.log") as server:
@@ -227,22 +233,21 @@ def walk_through(folder: Path) -> list[Path]:
 
 def say_goodbye(folder: Path, paths: list[Path], seconds: float) -> None:
     """Name what there is to see and how to go on."""
-    here = shlex.quote(os.path.relpath(folder))
+    here, script = shlex.quote(near(folder)), Path(knit_command()[0])
     say(f"\nDone in {seconds:.0f} s; the server is stopped. Open these:\n")
     for path in paths:
         say(f"    {path}")
-    say(f"""
-Everything is kept in {here} until the next `make demo`. To look around, start the server on the same home:
-
-    knit serve --home {here}/home --port 0
-
-and in another terminal, since its address is a new one:
-
-    cd {here}/work
-    knit --profile-store ./profile-store init ../home/handout/knitprofile
-    knit --profile-store ./profile-store run find
-    knit --profile-store ./profile-store data find -t type:log
-""")
+    say(f"\nEverything is kept in {here} until the next `make demo`. To look around, start the server again:\n")
+    if shutil.which("knit") != str(script):
+        say(f"    export PATH={shlex.quote(str(script.parent))}:$PATH")
+    say(f"    knit serve --home {here}/home --port 0")
+    say("\nand, since its address is a new one, in another terminal:\n")
+    if shutil.which("knit") != str(script):
+        say(f"    export PATH={shlex.quote(str(script.parent))}:$PATH")
+    say(f"    cd {here}/work")
+    say("    knit --profile-store ./profile-store init ../home/handout/knitprofile")
+    say("    knit --profile-store ./profile-store run find")
+    say("    knit --profile-store ./profile-store data find -t type:log")
 
 
 def missing_libraries() -> list[str]:
