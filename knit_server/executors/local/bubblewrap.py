@@ -23,7 +23,7 @@ from knit_server.domain.errors import InvalidInput, Unavailable
 from knit_server.executors.local import trees
 from knit_server.executors.local.images import LocalImage
 from knit_server.executors.local.program import LAUNCH, MARK, REFUSED, environment, with_python
-from knit_server.executors.local.sandbox import Command, Job, mount_path, prepare_root
+from knit_server.executors.local.sandbox import Command, Job, checked, mount_path, prepare_root
 
 _ISOLATION = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--new-session"]
 # What root keeps of its powers: to use files of any owner, but not to mount, load modules or trace. (name, bit)
@@ -93,6 +93,7 @@ class Bubblewrap:
         """bwrap with its options through a file descriptor: values of the environment are nobody else's business."""
         if self._program is None:
             raise Unavailable("bubblewrap is not installed", advice="Install the package bubblewrap.")
+        checked([*options, *program])
         status, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         passed = os.memfd_create("knit-bwrap")
         with open(passed, "wb", closefd=False) as file:
@@ -108,9 +109,11 @@ class Bubblewrap:
     def _options(self, root: Path, mounts: Sequence[tuple[str, str, str]], image: LocalImage | None) -> list[str]:
         """Everything that makes the program's view, in the order in which it is mounted."""
         mounts = [(how, self._real(path), host) for how, path, host in mounts]
-        leaves = [] if image is None else list(self._leaves(image, ""))
-        targets = {path for _, path, _ in mounts} | {path for path, _ in leaves}
+        targets = {path for _, path, _ in mounts}
         parents = {parent for path in targets for parent in _parents(path)}
+        leaves = [] if image is None else list(self._leaves(image, "", parents))
+        targets |= {path for path, _ in leaves}
+        parents |= {parent for path, _ in leaves for parent in _parents(path)}
         options = ["--bind", str(root), "/", *self._base, "--proc", "/proc", "--dev", "/dev"]
         for path in self._host_paths:
             _plain(root, path)
@@ -138,17 +141,19 @@ class Bubblewrap:
             else:
                 yield from self._host(root, entry.path, targets, parents)
 
-    def _leaves(self, image: LocalImage, folder: str) -> Iterator[tuple[str, Path]]:
-        """The image's own entries: those whose directory the image does not share with the host."""
+    def _leaves(self, image: LocalImage, folder: str, parents: set[str]) -> Iterator[tuple[str, Path]]:
+        """The image's own entries: those whose directory the image does not share with the host or with mounts."""
         for entry in os.scandir(image.files / folder[1:]):
             path = f"{folder}/{entry.name}"
-            if entry.is_dir(follow_symlinks=False) and self._shared(path, image):
-                yield from self._leaves(image, path)
+            if entry.is_dir(follow_symlinks=False) and self._shared(path, image, parents):
+                yield from self._leaves(image, path, parents)
             else:
                 yield path, Path(entry.path)
 
-    def _shared(self, path: str, image: LocalImage) -> bool:
-        if path in self._host_parents or (not image.small and (path == "/tmp" or _within(image.image.workdir, path))):  # noqa: S108
+    def _shared(self, path: str, image: LocalImage, parents: set[str]) -> bool:
+        if path in self._host_parents:
+            return True
+        if not image.small and (path in parents or path == "/tmp" or _within(image.image.workdir, path)):  # noqa: S108
             return True
         return any(_within(path, base) for base in self._host_paths) and Path(path).is_dir()
 

@@ -6,14 +6,16 @@ what a dead one left, and removes it. Whether limits work is found out by trying
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from knit_server.executors.local.processes import kill_all, watch
 
 CONTROLLERS = ("memory", "cpu", "pids")
 # Writes itself into each group whose file is named before "--", then becomes what follows.
@@ -22,8 +24,8 @@ _MOST_PROCESSES = 16384  # threads included: a guard for the machine, not a limi
 _PERIOD = 100_000  # microseconds
 _LEAST_QUOTA = 1_000  # microseconds per period; the kernel takes no less
 _FOLDER = re.compile(r"knit-(\d+)-(\d+)")
+_PATIENCE = 2.0  # seconds for killed processes to be gone
 _TEST_BYTES = 64 * 1024 * 1024
-_KILLS = 100  # rounds
 
 
 @dataclass(frozen=True)
@@ -64,16 +66,12 @@ class Group:
             return 0
         return _counter(memory / ("memory.events" if self._version == 2 else "memory.oom_control"), "oom_kill")
 
-    def kill(self) -> None:
-        """Kill every process in it, and those that they start meanwhile."""
+    def kill(self, patience: float = 0.0) -> None:
+        """Kill every process in it, and those that they start meanwhile; wait `patience` seconds for them to be gone."""
         for folder in self._distinct:
             if self._version == 2 and (folder / "cgroup.kill").exists():
                 _write(folder / "cgroup.kill", "1")
-                continue
-            for _ in range(_KILLS):
-                killed = [_kill(pid) for pid in _members(folder)]
-                if not any(killed):
-                    break
+            kill_all(lambda folder=folder: watch(_members(folder)), patience)  # type: ignore[misc]
 
     def remove(self) -> bool:
         """Remove the empty group; False where the kernel still holds on to it: try again later."""
@@ -105,7 +103,7 @@ class Cgroups:
         group = Group(self.tree.version, folders)
         try:
             for file, value in _settings(self.tree.version, folders, cpu, memory):
-                file.write_text(value)
+                _set(file, value)
         except OSError:
             group.remove()
             raise
@@ -140,7 +138,7 @@ class Cgroups:
                 for folder in own.iterdir():
                     if folder.is_dir():
                         group = Group(self.tree.version, {"any": folder})
-                        group.kill()
+                        group.kill(_PATIENCE)
                         self.remove(group)
                 _remove_folder(own)
 
@@ -200,6 +198,14 @@ def _settings(
         yield folders["pids"] / "pids.max", str(_MOST_PROCESSES)
 
 
+def _set(file: Path, value: str) -> None:
+    try:
+        file.write_text(value)
+    except OSError as err:
+        if err.errno != errno.EINVAL or not file.name.startswith("cpu."):
+            raise  # the cores asked for may exceed what a group above allows: then that one is the limit
+
+
 def memberships() -> list[tuple[tuple[str, ...], Path, Path]]:
     """(controllers, this process' folder, the tree's root), one per mounted tree; version 2 names no controllers."""
     try:
@@ -255,14 +261,6 @@ def _counter(file: Path, name: str) -> int:
 
 def _members(folder: Path) -> list[int]:
     return [int(pid) for pid in _words(folder / "cgroup.procs")]
-
-
-def _kill(pid: int) -> bool:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
 
 
 def _write(file: Path, text: str) -> None:

@@ -234,7 +234,7 @@ class LocalExecutor:
         groups, _ = self._groups
         left = [] if groups is None else groups.of(name)
         for group in left:
-            group.kill()
+            group.kill(_PATIENCE)
         gone = kill_marked(name, _PATIENCE)
         for group in left:
             group.remove()

@@ -23,6 +23,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import sys
 import tempfile
 import time
@@ -44,6 +45,7 @@ from knit_server.executors.local.recipe import Copy, MakeDirectory, Recipe
 
 SMALL_ENTRIES = 512
 SMALL_BYTES = 16 * 1024 * 1024
+_SYSTEM_LINK = re.compile(r"bin|sbin|lib\w*")
 _HEX_DIGITS = 64  # of a SHA-256
 
 PipStep = Callable[[PipInstall, Path], None]
@@ -156,6 +158,11 @@ class LocalImageStore:
 
     def _follow(self, recipe: Recipe, source: Context, files: Path, pip: PipStep) -> None:
         """Do the steps in order below `files`; `pip` is called for each pip install, with the files so far."""
+        links = [
+            files / name for name in os.listdir("/") if _SYSTEM_LINK.fullmatch(name) and Path("/", name).is_symlink()
+        ]
+        for link in links:  # /bin is /usr/bin here: the image's files have to go there as well
+            link.symlink_to(os.readlink(Path("/", link.name)))
         for step in recipe.steps:
             if isinstance(step, Copy):
                 source.copy(step, files)
@@ -163,6 +170,8 @@ class LocalImageStore:
                 trees.inside(files, step.path).mkdir(parents=True, exist_ok=True)
             else:
                 pip(step, files)
+        for link in links:
+            link.unlink()
 
     def _new_venv(self, key: str, recipe: Recipe, source: Context, progress: Callable[[str], None]) -> venvs.Venv:
         """Build an environment, over files of its own: building a package may write beside its sources."""

@@ -11,7 +11,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -79,25 +79,11 @@ def has_mark(pid: int, attempt: str) -> bool:
     return f"{MARK}={attempt}".encode() in environment.split(b"\0")
 
 
-def marked(attempt: str) -> Iterator[Watched]:
-    """The living processes of an attempt; the caller closes them."""
-    for name in os.listdir("/proc"):
-        if name.isdigit() and has_mark(int(name), attempt):
-            try:
-                found = Watched(int(name))
-            except ProcessLookupError:
-                continue
-            if has_mark(found.pid, attempt):  # again, now that the number cannot mean another one
-                yield found
-            else:
-                found.close()
-
-
-def kill_marked(attempt: str, patience: float = 2.0) -> bool:
-    """Kill all processes of an attempt, and those they start meanwhile. False if some live on after `patience` s."""
+def kill_all(find: Callable[[], list[Watched]], patience: float) -> bool:
+    """Kill what `find` finds until it finds nothing. False if some live on after `patience` seconds."""
     deadline = time.monotonic() + patience
     for _ in range(_ROUNDS):
-        found = list(marked(attempt))
+        found = find()
         if not found:
             return True
         for process in found:
@@ -108,3 +94,35 @@ def kill_marked(attempt: str, patience: float = 2.0) -> bool:
         if not all(gone):
             return False
     return False
+
+
+def watch(pids: Iterable[int], ours: Callable[[int], bool] = lambda pid: True) -> list[Watched]:
+    """The processes that are alive and `ours`; the caller closes them."""
+    found = []
+    for pid in pids:
+        if ours(pid):
+            try:
+                process = Watched(pid)
+            except ProcessLookupError:
+                continue
+            if ours(pid):  # again, now that the number cannot come to mean another process
+                found.append(process)
+            else:
+                process.close()
+    return found
+
+
+def kill_marked(attempt: str, patience: float, session: int | None = None) -> bool:
+    """Kill all processes that were started for an attempt or belong to its session. False if some live on."""
+
+    def ours(pid: int) -> bool:
+        return has_mark(pid, attempt) or (session is not None and _session(pid) == session)
+
+    return kill_all(lambda: watch((int(name) for name in os.listdir("/proc") if name.isdigit()), ours), patience)
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None

@@ -15,6 +15,7 @@ from knit_server.executors.local.processes import Watched, has_mark, kill_marked
 from knit_server.executors.local.program import refusal
 
 _BY_SIGNAL = 128  # exit codes above this say which signal ended a program, as in a shell
+_PATIENCE = 5.0  # seconds for killed processes to be gone
 _KILLED = _BY_SIGNAL + signal.SIGKILL
 
 
@@ -68,11 +69,10 @@ class Running:
     def settle(self) -> Observation:
         """After the end: make sure that nothing is left, let go of everything, and say how it ended."""
         code = self.process.wait()
-        plain = self.status is None
         if self.group is not None:
-            self.group.kill()
-        if plain:  # also with a group: a program of root's may have left it
-            kill_marked(str(self.id))
+            self.group.kill(_PATIENCE)
+        elif self.status is None:
+            kill_marked(str(self.id), _PATIENCE, session=self.process.pid)
         observation = self._meaning(code)
         self._close()
         return observation

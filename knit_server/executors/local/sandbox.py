@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -60,6 +60,13 @@ def mount_path(mount: Mount) -> str:
     if _KERNEL.fullmatch(path):
         raise InvalidInput(f"{path} belongs to the kernel", advice="Mount below a directory of your own, like /in.")
     return path
+
+
+def checked(words: Iterable[str]) -> None:
+    """Raise `InvalidInput` for what no command line can hold: a NUL would end a word early."""
+    for word in words:
+        if "\0" in word:
+            raise InvalidInput(f"{word!r} has a NUL in it", advice="Take it out of the Plan, the image or the setting.")
 
 
 def prepare_root(root: Path, image: LocalImage | None, *, copy: bool) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from knit_server.executors.local import trees
 from knit_server.executors.local.images import LocalImage
 from knit_server.executors.local.program import LAUNCH, REFUSED, environment, with_python
-from knit_server.executors.local.sandbox import Command, Job, mount_path, prepare_root
+from knit_server.executors.local.sandbox import Command, Job, checked, mount_path, prepare_root
 
 # Directories that an image fills together with the machine: only what the image itself puts there is replaced.
 _SHARED = {
@@ -45,6 +45,7 @@ class Substitution:
         env = {name: value if name.startswith("KNIT_") else replace(value) for name, value in env.items()}
         command = with_python([replace(word) for word in job.command], image.venv)
         argv = ["/bin/sh", "-c", LAUNCH, str(job.root / REFUSED), *command]
+        checked([*argv, *env, *env.values()])
         return Command(argv, {"TMPDIR": tmp, **env}, trees.inside(job.root, image.image.workdir))
 
 

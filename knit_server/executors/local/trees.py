@@ -9,7 +9,7 @@ import shutil
 import stat
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from knit_server.domain.errors import InvalidInput, KnitError, OutOfSpace, Unavailable
@@ -107,9 +107,18 @@ def remove_tree(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError:
-        for folder, _, _ in os.walk(path):
-            os.chmod(folder, 0o700)
+        _open_up(path)
     shutil.rmtree(path, ignore_errors=True)
+
+
+def _open_up(folder: Path) -> None:
+    """Let the owner into every directory of a tree, links left alone."""
+    with suppress(OSError):
+        folder.chmod(0o700)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    _open_up(Path(entry.path))
 
 
 @contextmanager
