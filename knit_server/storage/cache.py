@@ -20,8 +20,8 @@ from knit_server.content.restore import remove_tree
 from knit_server.content.tree import is_id
 from knit_server.domain.errors import InvalidInput
 
-Fill = Callable[[Path], None]
-"""Writes a tree into an empty directory."""
+Fill = Callable[[Path], object]
+"""Writes a tree into an empty directory; what it returns is ignored."""
 
 _BLOCK = 512  # bytes; the unit of st_blocks
 

@@ -1,0 +1,187 @@
+"""Hostile and broken archives, one by one: each is refused clearly, and nothing is written outside."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from knit_server.content import tarball
+from knit_server.content.tarball import Limits
+from knit_server.domain.errors import InvalidInput, KnitError
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, *, data: bytes = b"", link: str = "", size: int | None = None,
+           pax: dict[str, str] | None = None) -> bytes:  # fmt: skip
+    """Give one raw member."""
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size = kind, link, len(data) if size is None else size
+    info.pax_headers = pax or {}
+    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape") + data + bytes(-len(data) % 512)
+
+
+END = bytes(1024)
+
+
+def packed(*members: bytes, end: bytes = END) -> bytes:
+    return gzip.compress(b"".join(members) + end)
+
+
+def header(kind: bytes, size: int) -> bytes:
+    """Give one plain header block that claims `size` bytes to follow."""
+    info = tarfile.TarInfo("extension")
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+
+
+HOSTILE: dict[str, tuple[bytes, str]] = {
+    "dotdot": (packed(member("../evil", data=b"x")), "'..'"),
+    "dotdot inside": (packed(member("a/../../evil", data=b"x")), "'..'"),
+    "absolute": (packed(member("/etc/evil", data=b"x")), "absolute"),
+    "absolute by pax": (packed(member("x", data=b"x", pax={"path": "/etc/evil"})), "absolute"),
+    "dotdot by pax": (packed(member("x", data=b"x", pax={"path": "../evil"})), "'..'"),
+    "nul by pax": (packed(member("x", data=b"x", pax={"path": "a\0b"})), "NUL"),
+    "root as file": (packed(member("./", tarfile.SYMTYPE, link="/etc")), "without a proper name"),
+    "through symlink": (packed(member("d", tarfile.SYMTYPE, link="/tmp"), member("d/evil", data=b"x")), "symlink"),
+    "through inner symlink": (
+        packed(member("real/x", data=b"x"), member("d", tarfile.SYMTYPE, link="real"), member("d/evil", data=b"x")),
+        "symlink",
+    ),
+    "below a file": (packed(member("f", data=b"x"), member("f/g", data=b"x")), "which is a file"),
+    "file over directory": (packed(member("d/x", data=b"x"), member("d", data=b"x")), "twice"),
+    "symlink over directory": (packed(member("d/x", data=b"x"), member("d", tarfile.SYMTYPE, link="/")), "twice"),
+    "duplicate file": (packed(member("f", data=b"x"), member("./f", data=b"y")), "twice"),
+    "file over symlink": (packed(member("f", tarfile.SYMTYPE, link="/etc/passwd"), member("f", data=b"y")), "twice"),
+    "duplicate directory": (packed(member("d", tarfile.DIRTYPE), member("d/", tarfile.DIRTYPE)), "twice"),
+    "hard link outside": (packed(member("h", tarfile.LNKTYPE, link="/etc/passwd")), "absolute"),
+    "hard link to dotdot": (packed(member("h", tarfile.LNKTYPE, link="../x")), "'..'"),
+    "hard link to nothing": (packed(member("h", tarfile.LNKTYPE, link="later"), member("later")), "no earlier file"),
+    "hard link to symlink": (
+        packed(member("s", tarfile.SYMTYPE, link="/etc/passwd"), member("h", tarfile.LNKTYPE, link="s")),
+        "no earlier file",
+    ),
+    "hard link to itself": (packed(member("h", tarfile.LNKTYPE, link="h")), "no earlier file"),
+    "device": (packed(member("dev", tarfile.CHRTYPE)), "device"),
+    "block device": (packed(member("dev", tarfile.BLKTYPE)), "device"),
+    "fifo": (packed(member("pipe", tarfile.FIFOTYPE)), "named pipe"),
+    "unknown type": (packed(member("x", b"Z", data=b"x")), "unknown type"),
+    "sparse": (packed(member("x", data=b"x", pax={"GNU.sparse.major": "1"})), "sparse"),
+    "empty symlink": (packed(member("s", tarfile.SYMTYPE)), "target"),
+    "endless symlink": (packed(member("s", tarfile.SYMTYPE, link="x" * 5000)), "target"),
+    "long name": (packed(member("n" * 256, data=b"x")), "255"),
+    "deep name": (packed(member("d/" * 500 + "f", data=b"x")), "400"),
+    "long path": (packed(member(("n" * 250 + "/") * 20 + "f", data=b"x")), "4095"),
+    "time of another universe": (packed(member("f", pax={"mtime": "9" * 18})), "time"),
+    "broken time": (packed(member("f", pax={"mtime": "1e9"})), "time"),
+    "broken size": (packed(member("f", pax={"size": "-1"})), "number"),
+    "broken pax": (packed(header(tarfile.XHDTYPE, 20) + b"99 path=x\n".ljust(512, b"\0") + member("f")), "PAX"),
+    "pax without number": (packed(header(tarfile.XHDTYPE, 9) + b"path=xyz\n".ljust(512, b"\0") + member("f")), "PAX"),
+    "pax of zero length": (packed(header(tarfile.XHDTYPE, 9) + b"0 path=x\n".ljust(512, b"\0") + member("f")), "PAX"),
+    "huge pax": (packed(header(tarfile.XHDTYPE, 1 << 40)), "extended header"),
+    "huge long name": (packed(header(tarfile.GNUTYPE_LONGNAME, 1 << 40)), "extended header"),
+    "many extensions": (packed(*[header(tarfile.GNUTYPE_LONGNAME, 0)] * 50), "too many extended"),
+    "extension at the end": (packed(header(tarfile.XHDTYPE, 9) + b"9 path=x\n".ljust(512, b"\0")), "ends after"),
+    "huge size": (packed(member("f", size=1 << 60)), "bytes in its files"),
+    "bad checksum": (packed(member("f").replace(b"0000644", b"0000777", 1)), "header"),
+    "garbage block": (packed(b"garbage!" * 64), "header"),
+    "garbage after the end": (packed(member("f"), end=END + b"more" * 128), "follows the end"),
+    "member after the end": (packed(member("f"), end=END + member("g") + END), "follows the end"),
+    "garbage after gzip": (packed(member("f")) + b"garbage, not gzip at all", "gzip"),
+    "no end mark": (packed(member("f", data=b"x"), end=b""), "cut off"),
+    "cut in a file": (packed(member("f", size=5000), end=b""), "cut off"),
+    "cut in a header": (packed(member("f")[:300], end=b""), "cut off"),
+    "cut in gzip": (packed(member("f", data=b"x"))[:-5], "cut off"),
+    "cut before gzip's trailer": (packed(member("f", data=b"x"))[:-8], "cut off"),
+    "flipped checksum": (packed(member("f"))[:-8] + b"\xff" * 8, "gzip"),
+    "no gzip": (b"".join([member("f"), END]), "gzip"),
+    "nothing": (b"", "cut off"),
+    "too many zeros": (packed(end=bytes(65 * 1024 * 1024)), "follows the end"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_archives_are_refused(name: str, tmp_path: Path) -> None:
+    """The error says what is wrong; nothing lies outside the destination, and no destination appears."""
+    archive, reason = HOSTILE[name]
+    inside = tmp_path / "inside"
+    with pytest.raises(InvalidInput, match=reason):
+        tarball.extract_to(io.BytesIO(archive), inside / "data")
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["inside"]
+
+
+class Zeros:
+    """Endless compressed zeros, made as they are read."""
+
+    def __init__(self, first: bytes) -> None:
+        self.given = 0
+        self._blocks = self._make(first)
+
+    @staticmethod
+    def _make(first: bytes) -> Iterator[bytes]:
+        from isal import isal_zlib
+
+        squeeze = isal_zlib.compressobj(level=1, wbits=31)
+        yield squeeze.compress(first)
+        while True:
+            yield squeeze.compress(bytes(1 << 20)) + squeeze.flush(isal_zlib.Z_SYNC_FLUSH)
+
+    def read(self, size: int, /) -> bytes:
+        block = next(self._blocks)
+        self.given += len(block)
+        assert len(block) <= size
+        return block
+
+
+@pytest.mark.parametrize("first", [b"", member("bomb", size=100 << 30)], ids=["padding", "file"])
+def test_bombs_end_at_the_limit(first: bytes) -> None:
+    """A stream that unpacks without end is refused at the limit, not when memory or disk are full."""
+    source = Zeros(first)
+    with pytest.raises(InvalidInput):
+        list(tarball.read(source, Limits(max_bytes=1 << 26)))
+    assert source.given < 1 << 24
+
+
+def test_limits(tmp_path: Path) -> None:
+    """Each limit is kept."""
+    archive = packed(*[member(f"file{number}", data=b"12345") for number in range(10)])
+    for limits in (Limits(max_entries=9), Limits(max_bytes=49), Limits(max_names=49)):
+        with pytest.raises(InvalidInput, match="more than"):
+            list(tarball.read(io.BytesIO(archive), limits))
+    exact = Limits(max_entries=10, max_bytes=50, max_names=50)
+    assert len(list(tarball.read(io.BytesIO(archive), exact))) == 10
+
+
+def test_global_headers_cost_no_memory() -> None:
+    """Thousands of global headers with keys nobody wants are not collected."""
+    blocks = []
+    for number in range(3000):
+        info = tarfile.TarInfo(f"f{number}")
+        blocks.append(info.create_pax_global_header({f"key{number}": "x" * 2000}) + info.tobuf())
+    assert sum(1 for _ in tarball.read(io.BytesIO(packed(*blocks)))) == 3000
+
+
+def test_cutting_anywhere_is_noticed() -> None:
+    """Whatever length of an archive arrives, only all of it is accepted."""
+    archive = packed(member("a", data=b"some bytes"), member("b", tarfile.DIRTYPE))
+    for length in range(len(archive)):
+        with pytest.raises(KnitError):
+            list(tarball.read(io.BytesIO(archive[:length])))
+    assert len(list(tarball.read(io.BytesIO(archive)))) == 2
+
+
+def test_flipping_any_byte_is_noticed_or_harmless(tmp_path: Path) -> None:
+    """A flipped bit anywhere gives an error for people or the same tree, never another exception or tree."""
+    archive = packed(member("a", data=b"some bytes"), member("b", tarfile.SYMTYPE, link="a"))
+    good = tarball.extract_to(io.BytesIO(archive), tmp_path / "good").content_id
+    for at in range(len(archive)):
+        bad = bytearray(archive)
+        bad[at] ^= 0x04
+        dest = tmp_path / str(at)
+        try:
+            assert tarball.extract_to(io.BytesIO(bytes(bad)), dest).content_id == good, at
+        except KnitError:
+            assert not dest.exists()
