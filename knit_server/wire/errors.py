@@ -54,6 +54,8 @@ _ADVICE: dict[int, str] = {
     504: "A proxy stands before the server and got no answer in time; is it running?",
 }
 
+_NOTE = "status code = "
+
 INTERNAL = "something went wrong inside Knit"
 """All that people are told of a defect; the rest is in the server's log."""
 
@@ -81,18 +83,35 @@ def from_response(code: int, content: bytes | str | object, location: str | None
     or anything else, which is shown as it is. `location` is where a redirect points.
     """
     if 300 <= code < 400:
-        return InvalidInput(
-            f"the server redirects{f' to {location}' if location else ''} (status code = {code})",
+        error: KnitError = InvalidInput(
+            f"redirect: the server points{f' to {location}' if location else ' elsewhere'}",
             advice="Put the final address into apiRoot of the profile; Knit follows no redirects, to send its token "
             "to nobody else.",
         )
+        error.add_note(f"{_NOTE}{code}")
+        return error
     reason, advice, see = _told(content)
     error = _KIND.get(code, InvalidInput if code < 500 else KnitError)(
         reason or f"{code} {_phrase(code)}", advice=advice or (None if reason else _ADVICE.get(code)), see=see
     )
     if code in (401, 403):
         error.advice = _ADVICE[code]
+    error.add_note(f"{_NOTE}{code}")  # tracebacks show it, and `code_of` reads it back
     return error
+
+
+def from_body(content: object) -> KnitError:
+    """Turn an error body that came inside a stream back into an error; its status is not known."""
+    reason, advice, see = _told(content)
+    return KnitError(reason, advice=advice, see=see)
+
+
+def code_of(err: BaseException) -> int | None:
+    """Return the HTTP status with which a server answered, None for an error that no server answered."""
+    for note in getattr(err, "__notes__", ()):
+        if note.startswith(_NOTE) and note[len(_NOTE) :].isdigit():
+            return int(note[len(_NOTE) :])
+    return None
 
 
 def _told(content: bytes | str | object) -> tuple[str, str | None, str | None]:

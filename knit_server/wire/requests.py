@@ -67,6 +67,16 @@ def user_tags_of_query(texts: Iterable[str]) -> tuple[Tag, ...]:
     return tags.require_user(tags_of_query(texts))
 
 
+def tag_of(name: str, value: object) -> Tag:
+    """Read `key:value`, or an object with `key` and `value`, which is taken untrimmed. Raises `InvalidInput`."""
+    if isinstance(value, dict):
+        key, text = (_text(f"{name}.{member}", value.get(member)) for member in ("key", "value"))
+        return _named(name, tags.check, Tag(key, text))
+    if not isinstance(value, str):
+        raise _wrong(name, "a string key:value", value)
+    return _named(name, tags.parse, _text(name, value))
+
+
 def time_window(since: str | None, duration: str | None) -> tuple[int | None, int | None]:
     """Read `since` (RFC 3339) and `duration` (such as `1h30m`) into [since, until), in milliseconds.
 
@@ -186,17 +196,7 @@ def _tags(name: str, members: Mapping[str, object]) -> list[Tag]:
 
 
 def _tag_list(name: str, value: object) -> list[Tag]:
-    return [_tag(f"{name}[{at}]", each) for at, each in enumerate(_list(name, value))]
-
-
-def _tag(name: str, value: object) -> Tag:
-    """Read `key:value`, or an object with `key` and `value`, which is taken as it is, untrimmed."""
-    if isinstance(value, dict):
-        key, text = (_text(f"{name}.{member}", value.get(member)) for member in ("key", "value"))
-        return _named(name, tags.check, Tag(key, text))
-    if not isinstance(value, str):
-        raise _wrong(name, "a string key:value", value)
-    return _named(name, tags.parse, _text(name, value))
+    return [tag_of(f"{name}[{at}]", each) for at, each in enumerate(_list(name, value))]
 
 
 def _on_node(value: object) -> list[plans.OnNode]:

@@ -1,0 +1,257 @@
+"""`KnitClient`: one method per endpoint of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Literal, cast
+
+from knit_server.client import transfer
+from knit_server.client.profiles import Profile
+from knit_server.client.streams import Event, build_lines, events
+from knit_server.client.transport import Query, Transport
+from knit_server.domain import times
+from knit_server.domain.errors import NotFound
+from knit_server.wire import shapes
+
+Depth = int | Literal["all"]
+"""How many steps a graph goes in one direction."""
+
+
+class KnitClient:
+    """A Knit server, reached over HTTP.
+
+    Instants and durations are in milliseconds; tags are texts `key:value`. Every method raises `KnitError`: what the
+    server refused, or `Unavailable` when it cannot be reached. Not for several threads at once.
+    """
+
+    def __init__(self, api_root: str, token: str | None = None, ca: str | None = None) -> None:
+        """Reach the API at `api_root` (a URL ending in /knit/api); `ca` is PEM text, the only CA to trust then."""
+        self._http = Transport(api_root, token=token or "", ca_pem=ca)
+
+    @classmethod
+    def from_profile(cls, profile: Profile) -> KnitClient:
+        """Reach the server of a profile."""
+        return cls(profile.api_root, profile.token, profile.ca_pem())
+
+    @property
+    def api_root(self) -> str:
+        """Where the API is, without a trailing slash."""
+        return self._http.api_root
+
+    def close(self) -> None:
+        """Close all connections; the next request opens new ones."""
+        self._http.close()
+
+    def __enter__(self) -> KnitClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- Data ---------------------------------------------------------------------------------------------------------
+
+    def find_data(
+        self, tags: Iterable[str] = (), *, since: int | None = None, duration: int | None = None
+    ) -> list[shapes.DataDetail]:
+        """Find Data with all of `tags`, with a timestamp in [since, since + duration); oldest first."""
+        query = [*_each("tag", tags), *_window(since, duration)]
+        return cast("list[shapes.DataDetail]", self._http.json("find_data", query))
+
+    def show_data(self, knit_id: str) -> shapes.DataDetail:
+        """Return one Data. Raises `NotFound`."""
+        found = self.find_data([f"knit#id:{knit_id}"])
+        if not found:
+            raise NotFound(f"data not found: {knit_id}", advice="List the Data: knit data find")
+        return found[0]
+
+    def push(
+        self,
+        source: str | Path,
+        tags: Iterable[str] = (),
+        *,
+        dereference: bool = False,
+        progress: transfer.Progress = transfer.quiet,
+        warn: transfer.Warn = transfer.silent,
+        sent: Callable[[], None] = transfer.nothing,
+    ) -> shapes.DataDetail:
+        """Upload a directory, or a single file, as a new Data that has `tags` from the start.
+
+        `progress` is told bytes read so far and the file it is at, `sent` that everything is sent and the server's
+        answer is awaited, `warn` about names that are left out. Raises `InvalidInput` for an empty directory.
+        """
+        return transfer.push(
+            self._http, Path(source), tags, dereference=dereference, progress=progress, warn=warn, sent=sent
+        )
+
+    def pull_archive(
+        self, knit_id: str, target: Path | IO[bytes], *, progress: transfer.Progress = transfer.quiet
+    ) -> None:
+        """Download a Data as tar.gz to a file, which appears only when complete, or into an open stream."""
+        transfer.pull_archive(self._http, knit_id, target, progress=progress)
+
+    def pull(
+        self,
+        knit_id: str,
+        dest: str | Path,
+        *,
+        progress: transfer.Progress = transfer.quiet,
+        warn: transfer.Warn = transfer.silent,
+    ) -> Path:
+        """Download a Data into the new directory `dest`, which appears only when complete and verified.
+
+        Raises `Conflict` if `dest` exists and `Damaged` if what came is not what the server stores.
+        """
+        return transfer.pull(self._http, knit_id, Path(dest), progress=progress, warn=warn)
+
+    def tag_data(
+        self, knit_id: str, *, add: Iterable[str] = (), remove: Iterable[str] = (), remove_keys: Iterable[str] = ()
+    ) -> shapes.DataDetail:
+        """Change the tags of a Data: removals first, then additions. What changes nothing is no error."""
+        body = transfer.tag_change(add, remove, remove_keys)
+        return cast("shapes.DataDetail", self._http.json("tag_data", body=body, knitId=knit_id))
+
+    def data_details(self, knit_id: str) -> shapes.Json:
+        """Return what Knit knows of a Data beyond Knitfab's fields: size, content id and more."""
+        return cast("shapes.Json", self._http.json("data_details", knitId=knit_id))
+
+    def data_lineage(self, knit_id: str, *, upstream: Depth = "all", downstream: Depth = "all") -> shapes.Lineage:
+        """Follow a Data so many steps to what made it and to what was made from it."""
+        query = _depths(upstream, downstream)
+        return cast("shapes.Lineage", self._http.json("data_lineage", query, knitId=knit_id))
+
+    # --- Plans --------------------------------------------------------------------------------------------------------
+
+    def find_plans(
+        self,
+        *,
+        active: bool | None = None,
+        image: str | None = None,
+        in_tags: Iterable[str] = (),
+        out_tags: Iterable[str] = (),
+    ) -> list[shapes.PlanDetail]:
+        """Find Plans by activity, image (`name[:tag]`), tags that one input asks for and that one output gives."""
+        query = [*_each("in_tag", in_tags), *_each("out_tag", out_tags)]
+        if active is not None:
+            query.append(("active", "true" if active else "false"))
+        if image is not None:
+            query.append(("image", image))
+        return cast("list[shapes.PlanDetail]", self._http.json("find_plans", query))
+
+    def show_plan(self, plan_id: str) -> shapes.PlanDetail:
+        """Return one Plan. Raises `NotFound`."""
+        return cast("shapes.PlanDetail", self._http.json("show_plan", planId=plan_id))
+
+    def apply_plan(self, spec: Mapping[str, object]) -> shapes.PlanDetail:
+        """Register a Plan (`wire.planfile.read` makes `spec` from YAML). Raises `Conflict` if it is there already."""
+        return cast("shapes.PlanDetail", self._http.json("apply_plan", body=dict(spec)))
+
+    def set_active(self, plan_id: str, active: bool) -> shapes.PlanDetail:
+        """Switch a Plan on or off."""
+        name = "activate_plan" if active else "deactivate_plan"
+        return cast("shapes.PlanDetail", self._http.json(name, planId=plan_id))
+
+    def plan_details(self, plan_id: str) -> shapes.Json:
+        """Return what Knit knows of a Plan beyond Knitfab's fields."""
+        return cast("shapes.Json", self._http.json("plan_details", planId=plan_id))
+
+    def plan_graph(self, plan_id: str, *, upstream: Depth = "all", downstream: Depth = "all") -> shapes.PlanGraph:
+        """Follow a Plan so many Plans to those that can feed it and those it can feed."""
+        query = _depths(upstream, downstream)
+        return cast("shapes.PlanGraph", self._http.json("plan_graph", query, planId=plan_id))
+
+    # --- Runs ---------------------------------------------------------------------------------------------------------
+
+    def find_runs(
+        self,
+        *,
+        plans: Iterable[str] = (),
+        inputs: Iterable[str] = (),
+        outputs: Iterable[str] = (),
+        statuses: Iterable[str] = (),
+        since: int | None = None,
+        duration: int | None = None,
+    ) -> list[shapes.RunDetail]:
+        """Find Runs of any of `plans`, with any of `inputs`, any of `outputs`, in any of `statuses`; oldest first."""
+        wanted = {"plan": plans, "knitIdInput": inputs, "knitIdOutput": outputs, "status": statuses}
+        query = [(name, joined) for name, values in wanted.items() if (joined := ",".join(values))]
+        return cast("list[shapes.RunDetail]", self._http.json("find_runs", [*query, *_window(since, duration)]))
+
+    def show_run(self, run_id: str) -> shapes.RunDetail:
+        """Return one Run. Raises `NotFound`."""
+        return cast("shapes.RunDetail", self._http.json("show_run", runId=run_id))
+
+    def stop_run(self, run_id: str, *, fail: bool = False) -> shapes.RunDetail:
+        """Stop a Run: what it has made so far is done, or with `fail`, it fails."""
+        return cast("shapes.RunDetail", self._http.json("abort_run" if fail else "tearoff_run", runId=run_id))
+
+    def run_details(self, run_id: str) -> shapes.Json:
+        """Return what Knit knows of a Run beyond Knitfab's fields: attempt, image digest, sandbox, reasons."""
+        return cast("shapes.Json", self._http.json("run_details", runId=run_id))
+
+    def run_log(self, run_id: str, *, follow: bool = False) -> Iterator[bytes]:
+        """The log of a Run as it comes; with `follow`, until the Run ends. Raises `Unavailable` before it starts."""
+        query: Query = [("follow", "")] if follow else ()
+        with self._http.stream("run_log", query, runId=run_id) as response:
+            yield from self._http.blocks(response)
+
+    # --- images -------------------------------------------------------------------------------------------------------
+
+    def find_images(self) -> list[shapes.Image]:
+        """List the server's local images."""
+        return cast("list[shapes.Image]", self._http.json("find_images"))
+
+    def build_image(
+        self,
+        context: str | Path,
+        name: str,
+        *,
+        dockerfile: str = "Dockerfile",
+        build_args: Mapping[str, str] | None = None,
+        progress: Callable[[str], None] = transfer.silent,
+    ) -> shapes.Image:
+        """Build the directory `context` as the image `name`; `progress` is told each line of the build."""
+        archive = transfer.pack_context(Path(context))
+        arguments = [f"{key}={value}" for key, value in (build_args or {}).items()]
+        query = [("name", name), ("dockerfile", dockerfile), *_each("arg", arguments)]
+        with self._http.stream("build_image", query, content=archive, headers=transfer.ARCHIVE) as response:
+            return build_lines(self._http.blocks(response), progress)
+
+    def tag_image(self, name: str, new: str) -> shapes.Image:
+        """Give the image `name` the further name `new`. Raises `NotFound`."""
+        return cast("shapes.Image", self._http.json("tag_image", [("name", name)], {"name": new}))
+
+    def remove_image(self, name: str) -> None:
+        """Take a name from an image; an image without names is deleted. Raises `NotFound`."""
+        self._http.json("remove_image", [("name", name)])
+
+    # --- the server ---------------------------------------------------------------------------------------------------
+
+    def events(self, after: int | None = None) -> Iterator[Event]:
+        """Follow all changes, from now or from behind the event `after`. Ends when the server closes the stream.
+
+        An event of kind `reset` means that `after` is too old: what is known must be fetched anew.
+        """
+        headers = {"Accept": "text/event-stream"} | ({} if after is None else {"Last-Event-ID": str(after)})
+        with self._http.stream("events", headers=headers) as response:
+            yield from events(self._http.blocks(response))
+
+    def health(self) -> shapes.Json:
+        """Return how the server is: version, executor, capacity, Runs by status, store, database."""
+        return cast("shapes.Json", self._http.json("health"))
+
+
+def _each(name: str, values: Iterable[str]) -> list[tuple[str, str]]:
+    return [(name, value) for value in values]
+
+
+def _window(since: int | None, duration: int | None) -> list[tuple[str, str]]:
+    query = [] if since is None else [("since", times.format_instant(since))]
+    return query if duration is None else [*query, ("duration", f"{duration}ms")]
+
+
+def _depths(upstream: Depth, downstream: Depth) -> Sequence[tuple[str, str]]:
+    return [("upstream", str(upstream)), ("downstream", str(downstream))]

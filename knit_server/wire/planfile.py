@@ -1,0 +1,106 @@
+"""Plan files: YAML as people write it -> the JSON that `POST /plans` takes.
+
+Only the first document of a file counts. Unknown keys never fail, but are told: a misspelt key is a Plan that does
+something else than its author meant (docs/plan-files.md).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from knit_server.domain.errors import Unsupported
+from knit_server.wire import requests
+from knit_server.wire.nodes import Reader, first, form, is_null
+from knit_server.wire.shapes import Json
+
+if TYPE_CHECKING:
+    import yaml
+
+
+def read(text: str, source: str) -> tuple[Json, list[str]]:
+    """Read a plan file; returns the JSON and warnings. `source` names the file in them.
+
+    Raises `InvalidInput` with file, line and column for what is no YAML, has a key twice or has the wrong form.
+    What a Plan must be beyond its form is checked by the server.
+    """
+    node = first(text, source)
+    reader = _PlanReader(source)
+    if node is None or is_null(node):
+        return {}, [f"{source}: the file is empty"]
+    return reader.plan(node), reader.warnings
+
+
+class _PlanReader(Reader):
+    def __init__(self, source: str) -> None:
+        super().__init__(source)
+        self.warnings: list[str] = []
+        self._members: dict[str, Callable[[str, yaml.Node], object]] = {
+            "annotations": self.texts,
+            "image": self.text,
+            "entrypoint": self.texts,
+            "args": self.texts,
+            "inputs": self._mounts,
+            "outputs": self._mounts,
+            "log": self._log,
+            "active": self._bool,
+            "resources": self._resources,
+            "on_node": self._on_node,
+            "service_account": self.text,
+        }
+
+    def plan(self, node: yaml.Node) -> Json:
+        """Read the whole Plan."""
+        found = self._known("the Plan", node, self._members)
+        return {name: self._members[name](name, value) for name, value in found.items() if not is_null(value)}
+
+    def _known(self, name: str, node: yaml.Node, words: Iterable[str]) -> dict[str, yaml.Node]:
+        """Return the known members in the order of `words`; warn of the others."""
+        words = list(words)
+        pairs = self.pairs(name, node)
+        for key, (key_node, _) in pairs.items():
+            if key not in words:
+                self._warn(name, key, key_node, words)
+        return {word: pairs[word][1] for word in words if word in pairs}
+
+    def _warn(self, name: str, key: str, node: yaml.Node, words: list[str]) -> None:
+        likely = difflib.get_close_matches(key.lower(), words, n=1, cutoff=0.6)
+        hint = f"did you mean {likely[0]}?" if likely else f"known keys: {', '.join(words)}."
+        inside = "" if name == "the Plan" else f" in {name}"
+        self.warnings.append(
+            f"{self.source}:{node.start_mark.line + 1}: unknown key {key!r}{inside} is ignored; {hint}"
+        )
+
+    def _mounts(self, name: str, node: yaml.Node) -> list[Json]:
+        if form(node) == "mapping":
+            raise Unsupported(
+                f"{self.place(node)}: {name} is written as a mapping; this version reads a list",
+                advice=f"Write each entry of {name} as `- path: ...` with `tags:` below it.",
+            )
+        return [self._mount(item_name, item) for item_name, item in self.items(name, node)]
+
+    def _mount(self, name: str, node: yaml.Node) -> Json:
+        found = self._known(name, node, ("path", "tags"))
+        if "path" not in found:
+            raise self.wrong(node, f"{name} has no path", "Write the absolute path that the program uses.")
+        return {"path": self.text(f"{name}.path", found["path"]), "tags": self._tags(name, found)}
+
+    def _log(self, name: str, node: yaml.Node) -> Json:
+        return {"tags": self._tags(name, self._known(name, node, ("tags",)))}
+
+    def _tags(self, name: str, found: dict[str, yaml.Node]) -> list[object]:
+        return [self.tag(item_name, item) for item_name, item in self.items_of("tags", found, f"{name}.tags")]
+
+    def _bool(self, name: str, node: yaml.Node) -> bool:
+        word = self.text(name, node)
+        if word.lower() not in requests.BOOLS:
+            raise self.wrong(node, f"{name} must be true or false, not {word!r}")
+        return requests.BOOLS[word.lower()]
+
+    def _resources(self, name: str, node: yaml.Node) -> dict[str, str]:
+        return {key: self.text(f"{name}.{key}", value) for key, (_, value) in self.pairs(name, node).items()}
+
+    def _on_node(self, name: str, node: yaml.Node) -> dict[str, list[str]]:
+        found = self._known(name, node, ("may", "prefer", "must"))
+        return {mode: self.texts(f"{name}.{mode}", value) for mode, value in found.items() if not is_null(value)}
