@@ -195,7 +195,7 @@ def refuse_existing(dest: Path) -> None:
 
 def _umask() -> int:
     # The only portable way to read it is to set it; /proc tells without touching what other threads rely on.
-    with suppress(OSError, ValueError), open("/proc/self/status", encoding="ascii", errors="replace") as lines:
+    with suppress(OSError, ValueError), open("/proc/self/status", encoding="utf-8", errors="replace") as lines:
         for line in lines:
             if line.startswith("Umask:"):
                 return int(line.split()[1], 8)

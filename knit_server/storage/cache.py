@@ -23,6 +23,7 @@ from knit_server.domain.errors import InvalidInput
 Fill = Callable[[Path], object]
 """Writes a tree into an empty directory; what it returns is ignored."""
 
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _BLOCK = 512  # bytes; the unit of st_blocks
 
 
@@ -49,8 +50,8 @@ class TreeCache:
     """Materialised trees below `root`, for all threads and processes of this machine.
 
     `trees/<hex>/tree` is the tree, the time of `trees/<hex>` its last use; `pins/<hex>` is locked (shared) by users and
-    (exclusively) while a tree is trimmed; `work/` holds what is being made. Nothing is synced: after a power cut the
-    cache is checked no further than its names, so the caller may `clear` it then.
+    (exclusively) while a tree is trimmed; `work/` holds what is being made. Nothing is synced, as anything can be made
+    again: so that a power cut cannot leave a tree of half its bytes, the cache is emptied after each boot (`boot`).
     """
 
     def __init__(self, root: Path) -> None:
@@ -62,6 +63,7 @@ class TreeCache:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._sweep()
             self._work, self._lock = self._open_work()
+            self._empty_after_boot()
 
     def close(self) -> None:
         """Give up this process's place; pins stay until they are released."""
@@ -203,6 +205,20 @@ class TreeCache:
             if _same(descriptor, place):
                 return place, descriptor
             os.close(descriptor)  # another process swept it away before it was locked
+
+    def _empty_after_boot(self) -> None:
+        """Drop trees that were made before this machine started; its disk may have lost some of their bytes."""
+        try:
+            boot = _BOOT.read_text(encoding="utf-8")
+        except OSError:
+            boot = "unknown"  # then trees are kept: this is a safeguard, not what the cache works by
+        with open(self._root / "boot", "a+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            if file.read() != boot:
+                self.trim(0)
+                file.truncate(0)
+                file.write(boot)
 
     def _sweep(self) -> None:
         """Delete what processes left that are no more."""

@@ -33,10 +33,9 @@ class LocalObjects:
             for key, parts in objects:
                 with translated(f"storing {show(key)}"):
                     path = self._root / key
-                    self._make(path.parent)
                     temporary = path.with_name(f"{path.name[:16]}-{secrets.token_hex(4)}{_PART}")
                     written.append((temporary, path))
-                    _write(temporary, parts)
+                    self._write(temporary, parts)
             with translated(f"storing in {show(str(self._root))}"):
                 for temporary, path in written:
                     temporary.rename(path)
@@ -47,6 +46,15 @@ class LocalObjects:
                 with suppress(OSError):
                     temporary.unlink(missing_ok=True)
             raise
+
+    def _write(self, path: Path, parts: Sequence[bytes]) -> None:
+        self._make(path.parent)
+        try:
+            _write(path, parts)
+        except FileNotFoundError:  # somebody tidied empty folders away
+            self._folders.clear()
+            self._make(path.parent)
+            _write(path, parts)
 
     def _make(self, folder: Path) -> None:
         """Make a folder and those above it, durably."""

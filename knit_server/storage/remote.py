@@ -56,8 +56,10 @@ class FsspecObjects:
                 found: dict[str, dict[str, Any]] = self._fs.find(self._path(prefix).rstrip("/"), detail=True)
             except FileNotFoundError:
                 return
+        root = self._root.strip("/")
         for path, info in found.items():
-            yield Stored(prefix + path.partition("/" + prefix)[2], int(info["size"]), _time(info))
+            key = path.strip("/").removeprefix(root).lstrip("/")
+            yield Stored(key, int(info["size"]), _time(info))
 
     def delete(self, key: str) -> None:
         """Delete an object."""

@@ -44,7 +44,10 @@ def _read_only_dir(root: Path) -> None:
 
 
 def _modes(root: Path) -> None:
-    for mode in (0o755, 0o600, 0o444, 0o000, 0o777, 0o711):
+    modes = [0o755, 0o600, 0o444, 0o777, 0o711]
+    if os.geteuid() == 0:
+        modes.append(0o000)  # others could not read it
+    for mode in modes:
         (root / f"{mode:o}").write_text(oct(mode))
         (root / f"{mode:o}").chmod(mode)
     (root / "private").mkdir(mode=0o700)

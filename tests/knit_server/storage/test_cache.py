@@ -166,6 +166,18 @@ def test_two_processes_share(cache: TreeCache, tmp_path: Path) -> None:
     assert cache.find(ONE) is None
 
 
+def test_a_new_boot_empties(cache: TreeCache, tmp_path: Path) -> None:
+    """Trees older than the machine's last start may have lost bytes with its power: unless pinned, they are dropped."""
+    cache.get(ONE, fill_with(1))
+    cache.get(TWO, fill_with(1))
+    TreeCache(tmp_path / "cache").close()
+    assert cache.find(ONE) is not None
+    (tmp_path / "cache" / "boot").write_text("an earlier boot")
+    with cache.pin(TWO):
+        TreeCache(tmp_path / "cache").close()
+    assert [cache.find(content) is None for content in (ONE, TWO)] == [True, False]
+
+
 def test_only_content_ids_are_names(cache: TreeCache) -> None:
     """Nothing else reaches the file system."""
     for name in ("../x", "", "b3:../x", ONE + "/.."):
