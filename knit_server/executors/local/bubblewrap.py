@@ -56,7 +56,7 @@ class Bubblewrap:
         options += [word for name, value in env.items() for word in ("--setenv", name, value)]
         program = ["/bin/sh", "-c", LAUNCH, f"/{REFUSED}", *with_python(job.command, image.venv)]
         options += ["--chdir", image.image.workdir]
-        return self._start(options, program, {MARK: str(job.attempt.id)}, job.root)
+        return self._start(options, program, {MARK: str(job.attempt.id)})
 
     def check(self) -> str | None:
         """Run a test program; None if all is as it must be, else why bubblewrap cannot be used here."""
@@ -76,7 +76,7 @@ class Bubblewrap:
         prepare_root(folder / "root", None, copy=False)
         mounts = [("--ro-bind", "/pfs/x", str(seen)), ("--bind", "/usr/local/knit/test/out", str(out))]
         options = self._options(folder / "root", mounts, None)
-        command = self._start(options, ["/bin/sh", "-c", _TEST, str(folder)], {}, folder)
+        command = self._start(options, ["/bin/sh", "-c", _TEST, str(folder)], {})
         try:
             done = subprocess.run(
                 command.argv, env={}, pass_fds=command.inherit, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -89,7 +89,7 @@ class Bubblewrap:
             return None
         return f"bubblewrap does not work here: {done.stdout.decode(errors='replace').strip() or 'its test failed'}"
 
-    def _start(self, options: list[str], program: list[str], env: dict[str, str], cwd: Path) -> Command:
+    def _start(self, options: list[str], program: list[str], env: dict[str, str]) -> Command:
         """bwrap with its options through a file descriptor: values of the environment are nobody else's business."""
         if self._program is None:
             raise Unavailable("bubblewrap is not installed", advice="Install the package bubblewrap.")
@@ -100,7 +100,7 @@ class Bubblewrap:
             file.write(b"".join(os.fsencode(word) + b"\0" for word in [*options, "--json-status-fd", str(theirs)]))
         os.lseek(passed, 0, os.SEEK_SET)
         argv = [self._program, "--args", str(passed), "--", *program]
-        return Command(argv, env, cwd, (passed, theirs), status)
+        return Command(argv, env, Path("/"), (passed, theirs), status)
 
     @cached_property
     def _program(self) -> str | None:

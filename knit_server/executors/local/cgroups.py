@@ -67,7 +67,7 @@ class Group:
         return _counter(memory / ("memory.events" if self._version == 2 else "memory.oom_control"), "oom_kill")
 
     def kill(self, patience: float = 0.0) -> None:
-        """Kill every process in it, and those that they start meanwhile; wait `patience` seconds for them to be gone."""
+        """Kill every process in it, and those that they start meanwhile; wait `patience` seconds for their end."""
         for folder in self._distinct:
             if self._version == 2 and (folder / "cgroup.kill").exists():
                 _write(folder / "cgroup.kill", "1")

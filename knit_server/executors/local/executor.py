@@ -10,7 +10,16 @@ from functools import cached_property
 from typing import Literal
 
 from knit_server.domain.errors import Conflict, Unavailable
-from knit_server.executors.base import Attempt, AttemptId, Capacity, Description, Observation, Phase, Started
+from knit_server.executors.base import (
+    Attempt,
+    AttemptId,
+    Capacity,
+    Description,
+    ImageStore,
+    Observation,
+    Phase,
+    Started,
+)
 from knit_server.executors.local import cgroups, machine, trees
 from knit_server.executors.local.bubblewrap import Bubblewrap
 from knit_server.executors.local.images import LocalImageStore
@@ -46,7 +55,8 @@ class LocalExecutor:
         sandbox: SandboxChoice = "auto",
         limits: LimitsChoice = "auto",
     ) -> None:
-        self.images = images
+        self.images: ImageStore = images
+        self._images = images
         self.overcommit = overcommit
         self._asked = sandbox
         self._limits = limits
@@ -80,7 +90,7 @@ class LocalExecutor:
         """Start the attempt. Raises `KnitError` if it cannot start at all; a missing program is a failed attempt."""
         if attempt.id in self._running:
             raise Conflict(f"attempt {attempt.id} is running already", advice="Wait for it, or stop it.")
-        image = self.images.locate(attempt.image)
+        image = self._images.locate(attempt.image)
         if not (image.venv / "bin" / "python3").exists():
             raise Unavailable(
                 f"the image {attempt.image} was built with a Python {image.image.python} that is gone",
@@ -89,7 +99,7 @@ class LocalExecutor:
         sandbox, _ = self._sandbox
         line = command_line(image.image, attempt.entrypoint, attempt.args)
         job = Job(attempt, image, line, attempt.folder / "root")
-        held = self.images.use(image)
+        held = self._images.use(image)
         try:
             with trees.told("starting a Run"):
                 self._start(job, sandbox.command(job), held)

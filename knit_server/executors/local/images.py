@@ -33,13 +33,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from knit_server.domain import images as image_names
 from knit_server.domain.errors import Conflict, NotFound, Unavailable
 from knit_server.executors.base import Image
 from knit_server.executors.local import recipe as recipes
 from knit_server.executors.local import trees, venvs
 from knit_server.executors.local.context import Context
 from knit_server.executors.local.locks import locked, try_lock
-from knit_server.executors.local.names import full_name
 from knit_server.executors.local.pip_lines import PipInstall
 from knit_server.executors.local.recipe import Copy, MakeDirectory, Recipe
 
@@ -69,8 +69,8 @@ class LocalImageStore:
     """Images below one folder, shared by threads and processes. Implements `ImageStore`."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root.absolute()
-        self._venvs = venvs.VenvStore(self._root / "venvs")
+        self.root = root.absolute()
+        self._venvs = venvs.VenvStore(self.root / "venvs")
 
     def build(
         self,
@@ -82,7 +82,7 @@ class LocalImageStore:
         progress: Callable[[str], None] = lambda line: None,
     ) -> Image:
         """Build `context` as `name`. Raises `InvalidInput` or `Unsupported` with line and advice, `OutOfSpace`."""
-        name = full_name(name)
+        name = _full(name)
         source = Context(context, dockerfile)
         recipe = recipes.read(source.text(), build_args)
         for warning in recipe.warnings:
@@ -114,7 +114,7 @@ class LocalImageStore:
 
     def tag(self, name: str, new: str) -> Image:
         """Give the image `name` the further name `new`. Raises `NotFound`."""
-        new = full_name(new)
+        new = _full(new)
         with self._changing() as tags:
             tags[new] = self._digest(tags, name)
             self._sweep(tags)
@@ -124,7 +124,7 @@ class LocalImageStore:
         """Take a name away; an image without names is deleted. Raises `NotFound`, `Conflict` while a Run uses it."""
         with self._changing() as tags:
             digest = self._digest(tags, name)
-            del tags[full_name(name)]
+            del tags[_full(name)]
             if digest not in tags.values() and not self._forget(digest):
                 raise Conflict(f"a Run uses the image {name}", advice="Remove it when the Run has ended.")
 
@@ -138,7 +138,7 @@ class LocalImageStore:
     @contextmanager
     def _stage(self) -> Iterator[Path]:
         """A folder for a build, gone afterwards unless it became an image; what earlier crashes left goes first."""
-        new = self._root / "new"
+        new = self.root / "new"
         new.mkdir(parents=True, exist_ok=True)
         for left in new.iterdir():
             held = try_lock(left) if left.is_dir() else None
@@ -233,28 +233,28 @@ class LocalImageStore:
 
     def _digests(self) -> set[str]:
         """Of all images here, named or not."""
-        return {f"sha256:{path.name}" for path in self._root.iterdir() if len(path.name) == _HEX_DIGITS}
+        return {f"sha256:{path.name}" for path in self.root.iterdir() if len(path.name) == _HEX_DIGITS}
 
     @contextmanager
     def _changing(self) -> Iterator[dict[str, str]]:
         """The names, to be changed: stored when the block ends well, seen by others all at once."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        with trees.told("changing the image store"), locked(self._root / "lock"):
+        self.root.mkdir(parents=True, exist_ok=True)
+        with trees.told("changing the image store"), locked(self.root / "lock"):
             tags = self._tags()
             yield tags
-            new = self._root / "tags.json.new"
+            new = self.root / "tags.json.new"
             new.write_text(json.dumps(tags, indent=1, sort_keys=True))
-            new.replace(self._root / "tags.json")
+            new.replace(self.root / "tags.json")
 
     def _tags(self) -> dict[str, str]:
         try:
-            tags: dict[str, str] = json.loads((self._root / "tags.json").read_text())
+            tags: dict[str, str] = json.loads((self.root / "tags.json").read_text())
         except FileNotFoundError:
             return {}
         return tags
 
     def _digest(self, tags: Mapping[str, str], name: str) -> str:
-        wanted = full_name(name)
+        wanted = _full(name)
         if wanted not in tags:
             near = difflib.get_close_matches(wanted, tags, n=1, cutoff=0.5)
             raise NotFound(
@@ -265,7 +265,7 @@ class LocalImageStore:
         return tags[wanted]
 
     def _folder(self, digest: str) -> Path:
-        return self._root / digest.removeprefix("sha256:")
+        return self.root / digest.removeprefix("sha256:")
 
     def _config(self, digest: str) -> dict[str, Any]:
         config: dict[str, Any] = json.loads((self._folder(digest) / "config.json").read_text())
@@ -286,4 +286,9 @@ class LocalImageStore:
             warnings=tuple(config["warnings"]),
         )
         files = self._folder(digest) / "files"
-        return LocalImage(image, files, self._root / "venvs" / config["venv"], config["small"])
+        return LocalImage(image, files, self.root / "venvs" / config["venv"], config["small"])
+
+
+def _full(name: str) -> str:
+    """The name with its tag, `latest` where it has none. Raises `InvalidInput` for what is no image name."""
+    return str(image_names.parse(name))

@@ -42,7 +42,10 @@ class Running:
         self.process.kill()
 
     def rest(self) -> list[Watched]:
-        """What must end after the process itself has ended: the first process of bubblewrap's namespace, if any."""
+        """What ends after the process itself has ended: the first process of bubblewrap's namespace, if any.
+
+        It is killed: where bubblewrap was killed while it started, that process would wait for ever.
+        """
         if self._told is None:
             self._told = self._read_status()
             for told in self._told:
@@ -53,7 +56,10 @@ class Running:
                     continue
                 if inner is not None:
                     (self._inner.append if has_mark(inner.pid, str(self.id)) else Watched.close)(inner)
-        return [inner for inner in self._inner if not inner.ended]
+        left = [inner for inner in self._inner if not inner.ended]
+        for inner in left:
+            inner.kill()
+        return left
 
     @property
     def ended(self) -> bool:
@@ -71,7 +77,7 @@ class Running:
         code = self.process.wait()
         if self.group is not None:
             self.group.kill(_PATIENCE)
-        elif self.status is None:
+        elif not self._told_the_end:
             kill_marked(str(self.id), _PATIENCE, session=self.process.pid)
         observation = self._meaning(code)
         self._close()
@@ -92,12 +98,17 @@ class Running:
             return "Stopped"
         if code in {126, 127} and (said := refusal(self.root)) is not None:
             return f"ContainerCannotRun: {said}"
-        if self.status is not None and code != _KILLED and not any("exit-code" in told for told in self._told or ()):
+        if self.status is not None and code != _KILLED and not self._told_the_end:
             return "ContainerCannotRun: the sandbox could not be made; its log says why"
         try:
             return f"Error: killed by {signal.Signals(code - _BY_SIGNAL).name}" if code > _BY_SIGNAL else "Error"
         except ValueError:
             return "Error"
+
+    @property
+    def _told_the_end(self) -> bool:
+        """Whether bubblewrap has seen the program end, and so the namespace with it."""
+        return any("exit-code" in told for told in self._told or ())
 
     def _read_status(self) -> list[dict[str, int]]:
         if self.status is None:

@@ -1,0 +1,165 @@
+"""The local executor with each of its sandboxes and ways to limit, against the contract of all executors."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from executor_contract import ExecutorContract, Lab
+
+from knit_server.executors.base import Image, Phase
+from knit_server.executors.local import LocalExecutor, LocalImageStore
+
+
+class LocalContract(ExecutorContract):
+    """The contract with an executor made from `settings`."""
+
+    settings: ClassVar[dict[str, str]]
+
+    @pytest.fixture
+    def executor(self, images: LocalImageStore) -> Iterator[LocalExecutor]:
+        executor = LocalExecutor(images, **self.settings)  # type: ignore[arg-type]
+        yield executor
+        executor.close()
+
+    def construction(self, lab: Lab) -> str:
+        assert isinstance(lab.executor.images, LocalImageStore)
+        made = f"LocalExecutor(LocalImageStore(Path({str(lab.executor.images.root)!r})), **{self.settings})"
+        return f"from knit_server.executors.local import LocalExecutor, LocalImageStore; executor = {made}"
+
+
+@pytest.mark.bubblewrap
+class TestBubblewrap(LocalContract):
+    """In namespaces, with control groups where they work."""
+
+    settings: ClassVar = {"sandbox": "bubblewrap"}
+
+    def test_describe(self, executor: LocalExecutor) -> None:
+        """What was asked for is what is described."""
+        assert executor.describe().sandbox == "bubblewrap"
+
+    async def test_refuses_writes_to_inputs(self, lab: Lab) -> None:
+        """Inputs are read-only, also for root, who may not mount them anew either."""
+        raw = lab.mount("/pfs/raw", {"file": "content"})
+        script = "! touch /pfs/raw/file && ! rm -f /pfs/raw/file && ! mount -o remount,rw /pfs/raw"
+        assert (await lab.run(lab.attempt("sh", "-c", script, inputs=[raw]))).code == 0
+
+    async def test_programs_see_the_paths(self, lab: Lab) -> None:
+        """Paths in a program's own text are the Plan's."""
+        raw, out = lab.mount("/pfs/raw", {"f": "x"}), lab.mount("/pfs/out")
+        script = "import base64\nopen(base64.b64decode('L3Bmcy9vdXQvZg=='), 'w').write(open('/pfs/' + 'raw/f').read())"
+        await lab.says(lab.attempt("python3", "-c", script, inputs=[raw], outputs=[out]))
+        assert (out.host / "f").read_text() == "x"
+
+    async def test_sees_nothing_of_the_host(self, lab: Lab, images: LocalImageStore) -> None:
+        """No home, nothing of Knit's home but the image's environment, no other process, no secrets of /etc."""
+        home = Path.home()
+        (lab.folder / "secret").write_text("s3cret")
+        hidden = [lab.folder / "secret", images.root / "tags.json", home / ".bashrc", home / ".ssh", Path("/home")]
+        script = "\n".join(f"test ! -e '{path}' || echo EXPOSED {path}" for path in hidden)
+        script += "\nls /proc | grep -c '^[0-9]*$'; cat /etc/shadow && echo EXPOSED shadow; cat /proc/1/environ"
+        attempt = lab.attempt("sh", "-c", script + " | tr '\\0' '\\n'; hostname > /dev/null")
+        lab.executor.start(attempt)
+        await lab.executor.wait(attempt.id)
+        text = lab.log.read_text()
+        assert "EXPOSED" not in text
+        assert int(next(line for line in text.splitlines() if line.isdigit())) < 8
+
+    async def test_knits_own_packages_are_hidden(self, lab: Lab) -> None:
+        """Programs do not import what Knit was installed with."""
+        attempt = lab.attempt("python3", "-c", "import tornado")
+        assert (await lab.run(attempt)).code == 1
+        assert "ModuleNotFoundError" in lab.log.read_text()
+
+    async def test_large_image(self, lab: Lab, build: Callable[..., Image]) -> None:
+        """A large image is shown without a copy: read-only below its working directory, which takes new files."""
+        files = {f"lib/{number}.txt": str(number) for number in range(600)} | {"main.txt": "main\n"}
+        build("large", "FROM python:3\nWORKDIR /app\nCOPY . .\nCOPY main.txt /pfs/here.txt\n", files)
+        out = lab.mount("/pfs/out")
+        script = "cat main.txt lib/7.txt && touch new /tmp/x /pfs/new /root-file /pfs/out/y && ! touch lib/new"
+        script += " && cat /pfs/here.txt"
+        assert await lab.says(lab.attempt("sh", "-c", script, image="large", outputs=[out])) == [
+            "main", "7touch: cannot touch 'lib/new': Read-only file system", "main",
+        ]  # fmt: skip
+
+    async def test_links_of_an_image_lead_nowhere(self, lab: Lab, build: Callable[..., Image], tmp_path: Path) -> None:
+        """A link in an image cannot make the sandbox touch the host where a mount lies below it."""
+        victim = tmp_path / "victim"
+        victim.mkdir()
+        (tmp_path / "context-evil").mkdir()
+        for target in (victim, Path("/oldroot") / str(victim).lstrip("/")):
+            link = tmp_path / "context-evil/pfs"
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+            build("evil", "FROM python:3\nCOPY . /\n")
+            attempt = lab.attempt("true", image="evil", outputs=[lab.mount("/pfs/out")])
+            with pytest.raises(Exception, match="link"):
+                lab.executor.start(attempt)
+        assert list(victim.iterdir()) == []
+
+
+class TestSubstitution(LocalContract):
+    """As plain processes."""
+
+    settings: ClassVar = {"sandbox": "substitution"}
+    shows_paths = False
+
+    def test_describe(self, executor: LocalExecutor) -> None:
+        """The reason for the sandbox is told."""
+        description = executor.describe()
+        assert description.sandbox == "substitution"
+        assert any("substitution" in note for note in description.notes)
+
+
+class TestWatchdog(LocalContract):
+    """Without control groups."""
+
+    settings: ClassVar = {"sandbox": "substitution", "limits": "watchdog"}
+    shows_paths = False
+
+    def test_describe(self, executor: LocalExecutor) -> None:
+        """Nothing is claimed that is not enforced."""
+        description = executor.describe()
+        assert (description.memory_limit, description.cpu_limit) == ("watchdog", "none")
+
+
+@pytest.mark.bubblewrap
+class TestBubblewrapWatchdog(TestBubblewrap):
+    """In namespaces, without control groups."""
+
+    settings: ClassVar = {"sandbox": "bubblewrap", "limits": "watchdog"}
+
+
+@pytest.mark.slow
+@pytest.mark.bubblewrap
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="only root can become someone else")
+def test_as_an_ordinary_user(tmp_path: Path) -> None:
+    """The contract holds for a server without any rights, too."""
+    python, packages = tmp_path / "python", tmp_path / "packages"
+    for folder in (python, packages):
+        folder.mkdir()
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    work = tmp_path / "work"
+    work.mkdir()
+    os.chown(work, 65534, 65534)
+    here = Path(__file__)
+    script = f"""
+        mount --bind {sys.base_prefix} {python} && mount --bind {Path(pytest.__file__).parents[1]} {packages} &&
+        exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all env -i PATH=/usr/bin:/bin HOME={work} \
+          PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={packages}:{here.parents[3]} {python}/bin/python3 -m pytest -q -x \
+          -p no:cacheprovider --basetemp={work}/t -k 'TestBubblewrap and not Watchdog or TestSubstitution' {here}
+    """
+    done = subprocess.run(["unshare", "-m", "sh", "-ec", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_phases_are_complete() -> None:
+    """A phase that nobody thought of would be a hole in the scheduler."""
+    assert {phase.value for phase in Phase} == {"running", "succeeded", "failed", "vanished"}
