@@ -119,8 +119,13 @@ class ImageStore(Protocol):
     """Images by name. Every name is `[host[:port]/][ns/]name:tag`; no tag means `latest`."""
 
     def build(
-        self, context: Path, name: str, *, dockerfile: str = "Dockerfile",
-        build_args: Mapping[str, str] | None = None, progress: Callable[[str], None] = lambda line: None,
+        self,
+        context: Path,
+        name: str,
+        *,
+        dockerfile: str = "Dockerfile",
+        build_args: Mapping[str, str] | None = None,
+        progress: Callable[[str], None] = lambda line: None,
     ) -> Image:
         """Build `context` (a directory) as `name`. Raises `InvalidInput` or `Unsupported` with line and advice."""
         ...
@@ -145,8 +150,15 @@ class ImageStore(Protocol):
 class Executor(Protocol):
     """Runs attempts. All calls but `wait` return at once and may be made from the scheduler's own thread only."""
 
-    staging: Literal["host", "self"]
-    images: ImageStore
+    @property
+    def staging(self) -> Literal["host", "self"]:
+        """Who brings inputs and takes outputs: this machine's directories, or the attempt by itself."""
+        ...
+
+    @property
+    def images(self) -> ImageStore:
+        """The images it can run."""
+        ...
 
     def describe(self) -> Description:
         """What it is and what it enforces."""

@@ -91,9 +91,9 @@ def fitting(tx: Transaction, asked: Tags) -> list[KnitId]:
     return [KnitId(row.knit_id) for row in tx.execute(query)]
 
 
-def settle(tx: Transaction, knit_id: str, content: Content | None, now: int) -> None:
+def settle(tx: Transaction, knit_id: str, content_id: str | None, now: int) -> None:
     """Give a Data its content (None: there is none) and its timestamp: its Run has ended."""
-    values = {"timestamp": now, "content_id": content.content_id if content else None}
+    values = {"timestamp": now, "content_id": content_id}
     tx.execute(sa.update(_data).where(_data.c.knit_id == knit_id).values(values))
     events.record(tx, "data", [(knit_id, {"change": "settled"})], now)
 

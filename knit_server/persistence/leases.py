@@ -15,7 +15,7 @@ from knit_server.persistence.runs import Lease, to_run
 _run = tables.run
 
 
-def available(tx: Transaction, statuses: Collection[Status], now: int, *, limit: int) -> list[Run]:
+def available(tx: Transaction, statuses: Collection[Status], now: int, *, limit: int | None = None) -> list[Run]:
     """Return Runs in one of `statuses` that nobody works on, oldest first; on PostgreSQL they stay locked."""
     query = (
         sa.select(_run)
@@ -37,6 +37,14 @@ def take(tx: Transaction, run_ids: Iterable[str], lease: Lease) -> None:
         tx.execute(sa.update(_run).where(_run.c.run_id.in_(some)).values(values))
 
 
+def inherit(tx: Transaction, run_ids: Iterable[str], lease: Lease) -> None:
+    """Like `take`, of Runs that others began: one whose owner is still named was lost together with that owner."""
+    lost = sa.case((_run.c.lease_owner.is_not(None), 1), else_=0)
+    for some in batched(run_ids):
+        values = {"losses": _run.c.losses + lost, "lease_owner": lease.owner, "lease_until": lease.until}
+        tx.execute(sa.update(_run).where(_run.c.run_id.in_(some)).values(values))
+
+
 def renew(tx: Transaction, run_ids: Iterable[str], lease: Lease) -> set[str]:
     """Prolong the leases on those of the Runs that the owner still holds; return these."""
     held: set[str] = set()
@@ -54,11 +62,11 @@ def drop(tx: Transaction, run_ids: Iterable[str]) -> None:
 
 
 def drop_others(tx: Transaction, owner: str, plan_id: str | None) -> None:
-    """Void every lease but `owner`'s, except on Runs of the Plan `plan_id` (uploads that may still come in elsewhere).
+    """End every lease but `owner`'s now, except on Runs of the Plan `plan_id` (uploads may go on elsewhere).
 
     Only for whoever knows that all other owners are dead: the holder of a home's lock.
     """
     others = sa.and_(_run.c.lease_owner.is_not(None), _run.c.lease_owner != owner)
     if plan_id is not None:
         others = sa.and_(others, _run.c.plan_id != plan_id)
-    tx.execute(sa.update(_run).where(others).values(lease_owner=None, lease_until=None))
+    tx.execute(sa.update(_run).where(others).values(lease_until=0))

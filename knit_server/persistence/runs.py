@@ -27,12 +27,14 @@ class Lease:
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """What is recorded of how a Run is executed. `note` tells people why it does not move."""
+    """What is recorded of how a Run is executed. `note` tells people why it does not move, `losses`
+    how often its program was lost together with a server."""
 
     executor: str | None = None
     image_digest: str | None = None
     sandbox: str | None = None
     note: str | None = None
+    losses: int | None = None
 
 
 def insert(tx: Transaction, new: Sequence[Run], now: int, lease: Lease | None = None) -> None:
@@ -154,7 +156,9 @@ def record(tx: Transaction, run_id: str, execution: Execution) -> None:
 def execution(tx: Transaction, run_id: str) -> Execution:
     """Return what was recorded of a Run's execution."""
     row = tx.execute(sa.select(_run).where(_run.c.run_id == run_id)).one()
-    return Execution(executor=row.executor, image_digest=row.image_digest, sandbox=row.sandbox, note=row.note)
+    return Execution(
+        executor=row.executor, image_digest=row.image_digest, sandbox=row.sandbox, note=row.note, losses=row.losses
+    )
 
 
 def count_by_status(tx: Transaction) -> dict[str, int]:

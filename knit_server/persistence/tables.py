@@ -111,6 +111,7 @@ run = Table(
     Column("exit_code", Integer),
     Column("exit_message", Text),
     Column("attempt", Integer, nullable=False),
+    Column("losses", Integer, nullable=False, server_default="0"),  # attempts lost together with a server
     Column("cause_id", Uuid, ForeignKey("cause.cause_id")),
     Column("hops", Integer, nullable=False),
     Column("lease_owner", Uuid),

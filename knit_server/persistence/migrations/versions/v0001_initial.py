@@ -131,6 +131,7 @@ def upgrade() -> None:
         sa.Column("exit_code", sa.Integer(), nullable=True),
         sa.Column("exit_message", sa.Text(), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("losses", sa.Integer(), server_default="0", nullable=False),
         sa.Column("cause_id", sa.String(length=36), nullable=True),
         sa.Column("hops", sa.Integer(), nullable=False),
         sa.Column("lease_owner", sa.String(length=36), nullable=True),

@@ -1,0 +1,86 @@
+"""Ending a Run: what it made is stored, made usable, matched, and kept at hand for the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from knit_server.content.restore import remove_tree
+from knit_server.domain.errors import Unavailable
+from knit_server.domain.runs import Run, Status
+from knit_server.service import data as data_service
+from knit_server.service import lifecycle
+from knit_server.service.context import Context
+from knit_server.service.lifecycle import Work
+from knit_server.storage import Snapshot
+
+Checkpoint = Callable[[str], None]
+
+
+def finish(ctx: Context, work: Work, checkpoint: Checkpoint) -> Run:
+    """Store outputs and log, end the Run, tidy up. Raises `KnitError`; may be repeated. Blocks, so not for the loop.
+
+    Nobody is woken before finished trees are in the cache: the next Run of a chain finds its inputs there.
+    """
+    if work.plan.spec is None:
+        data_service.fail_upload(ctx, work.run.run_id, "the upload was cut off")
+        return lifecycle.present(ctx, work.run.run_id)
+    with ctx.signals.deferred():
+        snapshots = _store(ctx, work)
+        checkpoint("stored")
+        run = lifecycle.finish(ctx, work, snapshots)
+        checkpoint("finished")
+        if run.status is Status.DONE:
+            _adopt(ctx, work, snapshots)
+        checkpoint("adopted")
+        tidy(ctx, work)
+    return run
+
+
+def tidy(ctx: Context, work: Work) -> None:
+    """Remove the folders of all attempts of a Run."""
+    for number in range(1, work.run.attempt + 1):
+        folder = ctx.folder(work.attempt._replace(number=number)).path
+        if folder.exists():
+            remove_tree(folder)
+
+
+def _store(ctx: Context, work: Work) -> dict[str, Snapshot]:
+    places = _places(ctx, work)
+    if not places:
+        return {}
+    with ctx.store.writer(
+        data_service.known(ctx), has_content=lambda content_id: data_service.has_content(ctx, content_id)
+    ) as writer:
+        return {knit_id: writer.add_directory(place) for knit_id, place in places.items()}
+
+
+def _places(ctx: Context, work: Work) -> dict[str, Path]:
+    """Return where each of the Run's Data lies; those that were never begun are left out if the Run failed."""
+    folder = ctx.folder(work.attempt)
+    places: dict[str, Path] = {
+        each.knit_id: folder.log if each.path is None else folder.output(index) for index, each in enumerate(work.made)
+    }
+    missing = [place for place in places.values() if not place.is_dir()]
+    if not missing:
+        return places
+    if work.run.status is not Status.COMPLETING:
+        return {knit_id: place for knit_id, place in places.items() if place.is_dir()}
+    if folder.path.exists() or not _stopped_early(work):
+        raise Unavailable(f"the folder of this Run's results is gone: {missing[0]}", advice="Put it back.")
+    for place in missing:
+        place.mkdir(parents=True)
+    return places
+
+
+def _stopped_early(work: Work) -> bool:
+    """Whether a user ended the Run, perhaps before it had a folder: then its results are empty by his word."""
+    return work.run.exit is not None and work.run.exit.code == 0 and bool(work.run.exit.message)
+
+
+def _adopt(ctx: Context, work: Work, snapshots: dict[str, Snapshot]) -> None:
+    folder = ctx.folder(work.attempt)
+    for index, each in enumerate(work.made):
+        snapshot = snapshots.get(each.knit_id)
+        if each.path is not None and snapshot is not None and snapshot.exact:
+            ctx.trees.adopt(snapshot.content_id, folder.output(index))

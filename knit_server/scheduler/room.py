@@ -1,0 +1,55 @@
+"""How much of the machine is taken: Runs start while their Plans' cores and memory fit into what is left."""
+
+from __future__ import annotations
+
+from knit_server.executors.base import Capacity
+from knit_server.service.lifecycle import Needs
+
+_GIB = 1 << 30
+
+
+class Room:
+    """What an executor offers, and who takes it now."""
+
+    def __init__(self, capacity: Capacity, *, overcommit: bool = False) -> None:
+        self._capacity = capacity
+        self._overcommit = overcommit
+        self._taken: dict[str, Needs] = {}
+        self._promised: list[Needs] = []
+
+    def choose(self, needs: Needs) -> bool | str:
+        """Say whether a Run fits now (True), later (False), or never (why, for people).
+
+        What fits is promised until `settle`. A Run that has to wait is not overtaken by smaller ones, so none starves.
+        """
+        if needs.cpu > self._capacity.cpu or needs.memory > self._capacity.memory:
+            if not self._overcommit:
+                return self._too_large(needs)
+            if self._taken or self._promised:
+                return False
+        elif not self._fits(needs):
+            return False
+        self._promised.append(needs)
+        return True
+
+    def settle(self, taken: dict[str, Needs]) -> None:
+        """Turn promises into Runs that take their room, by id."""
+        self._promised.clear()
+        self._taken.update(taken)
+
+    def free(self, run_id: str) -> None:
+        """Give back what a Run took."""
+        self._taken.pop(run_id, None)
+
+    def _fits(self, needs: Needs) -> bool:
+        used = [*self._taken.values(), *self._promised]
+        cpu = sum(each.cpu for each in used) + needs.cpu
+        memory = sum(each.memory for each in used) + needs.memory
+        return cpu <= self._capacity.cpu and memory <= self._capacity.memory
+
+    def _too_large(self, needs: Needs) -> str:
+        return (
+            f"asks for {needs.cpu:g} cores and {needs.memory / _GIB:.3g} GiB, but this machine has "
+            f"{self._capacity.cpu:g} cores and {self._capacity.memory / _GIB:.3g} GiB; lower the Plan's resources, "
+            "or start the server with --overcommit"
+        )

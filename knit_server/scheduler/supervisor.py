@@ -1,0 +1,225 @@
+"""The scheduler: a thread with an event loop that wakes by signal and drives each Run to its end.
+
+Steps, each a guarded task of a name: `launch` claims Runs while there is room, `finish` looks after Runs that a user
+stopped or a dead server left, `project` makes Runs that were too many for one transaction, `sweep` tidies up. Each Run
+worked on has a task of its own (`Drive`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from knit_server.scheduler import sweep
+from knit_server.scheduler.drive import Drive
+from knit_server.scheduler.room import Room
+from knit_server.service import lifecycle
+from knit_server.service.context import Context
+from knit_server.service.lifecycle import Work
+from knit_server.service.signals import FINISH, LAUNCH, PROJECT, SWEEP, Topics
+
+log = logging.getLogger("knit.scheduler")
+
+T = TypeVar("T")
+
+SAFETY_NET = 60.0
+"""Seconds after which each step looks by itself, in case a signal was lost."""
+
+_WORKERS = 4  # threads for hashing and file work
+_STORE_EVERY = 60  # sweeps between two looks through the whole store: once an hour
+
+
+class Scheduler:
+    """Schedules one Knit. `exclusive`: nobody else schedules on this database, so dead leases need not run out.
+
+    `checkpoint` is called with a name between steps; tests stop the scheduler there. `retry_after` is how long a Run
+    waits, in seconds, before it is tried again when the disk is full or the store is away.
+    """
+
+    def __init__(
+        self,
+        ctx: Context,
+        *,
+        exclusive: bool = True,
+        overcommit: bool = False,
+        checkpoint: Callable[[str], None] = lambda name: None,
+        retry_after: float = 30.0,
+    ) -> None:
+        self.ctx = ctx
+        self.checkpoint = checkpoint
+        self.retry_after = retry_after
+        self._exclusive = exclusive
+        self._room = Room(ctx.executor.capacity(), overcommit=overcommit)
+        self._drives: dict[str, Drive] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pool = ThreadPoolExecutor(_WORKERS, "knit-files")
+        self._thread = threading.Thread(target=self._run, name="knit-scheduler", daemon=True)
+        self._started = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wakes: dict[str, asyncio.Event] = {}
+        self._failure: BaseException | None = None
+        self._recheck = True
+        self._sweeps = 0
+
+    # --- from other threads -------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the thread; returns when it runs. Raises what went wrong if it could not."""
+        self._thread.start()
+        self._started.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self, timeout: float | None = 10.0) -> None:
+        """Stop scheduling. Programs that still run are killed; their Runs start anew next time."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(timeout)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def wake(self, topics: Topics = frozenset({LAUNCH, FINISH, PROJECT, SWEEP})) -> None:
+        """Wake the steps that `topics` concern; from any thread."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._wake, topics)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except BaseException as err:
+            self._failure = err
+            log.exception("the scheduler died")
+        finally:
+            self._started.set()
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        self._wakes = {name: asyncio.Event() for name in (LAUNCH, FINISH, PROJECT, SWEEP)}
+        unsubscribe = self.ctx.signals.subscribe(self.wake)
+        if self._exclusive:
+            lifecycle.free_all(self.ctx)
+        steps: dict[str, Callable[[], Awaitable[None]]] = {
+            FINISH: self._finish, LAUNCH: self._launch, PROJECT: self._project, SWEEP: self._sweep,
+        }  # fmt: skip
+        self._wake(frozenset(steps))
+        for name, step in steps.items():
+            self.spawn(f"step {name}", self._repeat(name, step))
+        self.spawn("renewing leases", self._renew())
+        self._started.set()
+        try:
+            await self._stopping.wait()
+        finally:
+            unsubscribe()
+            driven = list(self._drives)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self.ctx.executor.close()
+        if self._failure is None:
+            lifecycle.leave(self.ctx, driven)
+        if self._failure is not None:
+            raise self._failure
+
+    def spawn(self, name: str, work: Coroutine[object, object, None]) -> None:
+        """Run `work` as a task of that name; if it dies of anything but an ordinary error, the scheduler dies too."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Run `function` in the pool for file work."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._failure = error
+            log.critical("%s died", task.get_name(), exc_info=error)
+            self._stopping.set()
+
+    def _wake(self, topics: Topics) -> None:
+        for name in topics & self._wakes.keys():
+            self._wakes[name].set()
+
+    async def _repeat(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
+        """Do a step whenever it is woken, and once in `SAFETY_NET` seconds; errors are logged and the step goes on."""
+        wake = self._wakes[name]
+        while True:
+            try:
+                async with asyncio.timeout(SAFETY_NET):
+                    await wake.wait()
+            except TimeoutError:
+                pass
+            wake.clear()
+            try:
+                await step()
+            except Exception:
+                log.exception("step %s failed; it will be tried again", name)
+
+    # --- steps --------------------------------------------------------------------------------------------------------
+
+    async def _launch(self) -> None:
+        held, self._recheck = self._recheck, False
+        while works := lifecycle.claim(self.ctx, self._room.choose, held=held):
+            self.checkpoint("claimed")
+            self._room.settle({work.run.run_id: lifecycle.needs(work.plan) for work in works})
+            for work in works:
+                self._drive(work, fresh=True)
+            held = False
+        self._room.settle({})
+
+    async def _finish(self) -> None:
+        for drive in list(self._drives.values()):
+            drive.look()
+        while works := [work for work in lifecycle.take_over(self.ctx) if work.run.run_id not in self._drives]:
+            for work in works:
+                self._room.settle({work.run.run_id: lifecycle.needs(work.plan)})
+                self._drive(work, fresh=False)
+
+    async def _project(self) -> None:
+        while await self.call(functools.partial(lifecycle.project, self.ctx)):
+            self.checkpoint("projected")
+
+    async def _sweep(self) -> None:
+        await self.call(functools.partial(sweep.sweep, self.ctx))
+        if self._sweeps % _STORE_EVERY == 0:
+            await self.call(functools.partial(sweep.sweep_store, self.ctx))
+        self._sweeps += 1
+
+    def _drive(self, work: Work, *, fresh: bool) -> None:
+        drive = Drive(self, work)
+        self._drives[work.run.run_id] = drive
+        self.spawn(f"run {work.run.run_id}", self._guarded(drive, fresh=fresh))
+
+    async def _guarded(self, drive: Drive, *, fresh: bool) -> None:
+        run_id = drive.work.run.run_id
+        try:
+            await drive.to_the_end(fresh=fresh)
+        except Exception:
+            log.exception("Run %s is left; it is taken up again when its lease has run out", run_id)
+        finally:
+            del self._drives[run_id]
+            self._room.free(run_id)
+            self._wake(frozenset({LAUNCH}))
+
+    async def _renew(self) -> None:
+        """Prolong the leases of driven Runs; sleeps while there are none."""
+        while True:
+            await asyncio.sleep(self.ctx.limits.lease / 3000)
+            if self._drives:
+                lifecycle.renew(self.ctx, list(self._drives))

@@ -1,0 +1,62 @@
+"""Tidying up, once a minute at most: what crashes left behind, and what has grown too old or too large."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+from knit_server.content.restore import remove_tree
+from knit_server.domain.runs import TERMINAL
+from knit_server.persistence import causes, contents, events, runs
+from knit_server.service.context import Context
+
+_UPLOAD_AGE = 24 * 3600  # seconds after which a half-built upload folder belongs to nobody
+
+
+def sweep(ctx: Context) -> None:
+    """Remove old events, receipts, run folders and upload folders, and trim the tree cache."""
+    with ctx.db.write() as tx:
+        events.trim(tx, ctx.limits.events_kept)
+        causes.trim(tx, ctx.now() - ctx.limits.receipts_kept)
+    _run_folders(ctx)
+    _uploads(ctx)
+    ctx.trees.trim(ctx.limits.tree_cache)
+
+
+def sweep_store(ctx: Context) -> None:
+    """Delete packs, manifests and fragments that no Data needs and that are older than any transfer lasts.
+
+    A pack that SQL does not know was written by a push or a Run that never came to its commit.
+    """
+    oldest = (ctx.now() - ctx.limits.orphan_age) / 1000
+    old_packs = [name for name, stored in ctx.store.packs() if stored.modified < oldest]
+    old_manifests = [name for name, stored in ctx.store.manifests() if stored.modified < oldest]
+    with ctx.db.read() as tx:
+        known_packs = contents.known_packs(tx, old_packs)
+        known_manifests = contents.known_manifests(tx, old_manifests)
+    for pack in old_packs:
+        if pack not in known_packs:
+            ctx.store.delete_pack(pack)
+    for manifest in old_manifests:
+        if manifest not in known_manifests:
+            ctx.store.delete_manifest(manifest)
+    for stray in ctx.store.strays():
+        if stray.modified < oldest:
+            ctx.store.delete_stray(stray)
+
+
+def _run_folders(ctx: Context) -> None:
+    folders = {path.name: path for path in (ctx.home / "runs").iterdir()}
+    owners = {name: name.rpartition("-")[0] for name in folders}
+    with ctx.db.read() as tx:
+        known = runs.many(tx, set(owners.values()))
+    for name, path in folders.items():
+        run = known.get(owners[name])
+        if run is None or run.status in TERMINAL:
+            remove_tree(path)
+
+
+def _uploads(ctx: Context) -> None:
+    for path in (ctx.home / "uploads").iterdir():
+        if path.stat().st_mtime < time.time() - _UPLOAD_AGE:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

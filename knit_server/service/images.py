@@ -1,0 +1,48 @@
+"""Use cases about local images: build, list, name, remove."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from knit_server.content import tarball
+from knit_server.executors.base import Image
+from knit_server.service.context import Context
+
+
+def build(
+    ctx: Context,
+    context: BinaryIO,
+    name: str,
+    *,
+    dockerfile: str = "Dockerfile",
+    build_args: Mapping[str, str] | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Image:
+    """Build an image from a tar.gz stream of its context. Raises `InvalidInput`, `Unsupported` or `OutOfSpace`."""
+    folder = Path(tempfile.mkdtemp(prefix="build-", dir=ctx.home / "uploads"))
+    try:
+        tarball.extract(context, folder / "context")
+        return ctx.executor.images.build(
+            folder / "context", name, dockerfile=dockerfile, build_args=build_args, progress=progress
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def find(ctx: Context) -> list[Image]:
+    """Return all images, the newest last."""
+    return ctx.executor.images.list()
+
+
+def tag(ctx: Context, name: str, new: str) -> Image:
+    """Give an image a further name. Raises `NotFound`."""
+    return ctx.executor.images.tag(name, new)
+
+
+def remove(ctx: Context, name: str) -> None:
+    """Take a name from an image; one without names is deleted. Raises `NotFound`."""
+    ctx.executor.images.remove(name)

@@ -1,0 +1,231 @@
+"""What the scheduler does to Runs: claim, start, end, finish, and start anew. One transaction each.
+
+Every function may be repeated after a crash: it writes only if the Run still stands where the caller saw it.
+Rules: docs/rules.md, "Runs".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from knit_server.domain import resources
+from knit_server.domain import runs as edges
+from knit_server.domain.data import Content, Data
+from knit_server.domain.plans import Plan
+from knit_server.domain.runs import TERMINAL, Assignment, Exit, Run, Status
+from knit_server.executors.base import AttemptId, Started
+from knit_server.persistence import Transaction, data, leases, plans, runs
+from knit_server.persistence.runs import Execution, Lease
+from knit_server.service import data as data_service
+from knit_server.service import projection
+from knit_server.service.context import Context
+from knit_server.service.signals import LAUNCH
+from knit_server.storage import Snapshot
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What a Run asks of the machine: cores and bytes of memory."""
+
+    cpu: float
+    memory: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A Run that this process works on, with all it needs to know about it."""
+
+    run: Run
+    plan: Plan
+    inputs: tuple[tuple[Assignment, Content], ...]
+    made: tuple[Data, ...]  # outputs by path, the log last
+
+    @property
+    def attempt(self) -> AttemptId:
+        """The present try."""
+        return AttemptId(self.run.run_id, self.run.attempt)
+
+
+Choose = Callable[[Needs], bool | str]
+"""Asked for each waiting Run: True takes it, False leaves it and all behind it, a text holds it back with that note."""
+
+
+def needs(plan: Plan) -> Needs:
+    """Return what a Run of `plan` asks for; what the Plan does not limit counts as nothing."""
+    asked = plan.spec.resources if plan.spec else {}
+    return Needs(
+        cpu=float(resources.parse(asked.get("cpu", "0"))), memory=int(resources.parse(asked.get("memory", "0")))
+    )
+
+
+def claim(ctx: Context, choose: Choose, *, held: bool = False, limit: int = 64) -> list[Work]:
+    """Take Runs that wait, oldest first: waiting -> ready -> starting, with a lease.
+
+    `held` asks again for Runs that were held back before.
+    """
+    with ctx.db.write() as tx:
+        now = ctx.now()
+        claimed: list[Run] = []
+        waiting = leases.available(tx, (Status.READY,), now) if held else []
+        waiting += leases.available(tx, (Status.WAITING,), now, limit=limit)
+        known = plans.many(tx, {run.plan_id for run in waiting})
+        for run in waiting:
+            choice = choose(needs(known[run.plan_id]))
+            if choice is False:
+                break
+            ready = _prepared(tx, run, now)
+            if choice is True:
+                starting = edges.launch(ready, now)
+                runs.move(tx, ready, starting)
+                claimed.append(starting)
+            else:
+                runs.record(tx, run.run_id, Execution(note=str(choice)))
+        else:
+            if len(waiting) >= limit:
+                tx.announce(LAUNCH)  # there may be more behind those
+        leases.take(tx, [run.run_id for run in claimed], _lease(ctx))
+        return _works(tx, claimed)
+
+
+def take_over(ctx: Context, *, limit: int = 64) -> list[Work]:
+    """Take Runs that somebody began and nobody works on any more."""
+    begun = (Status.STARTING, Status.RUNNING, Status.COMPLETING, Status.ABORTING)
+    with ctx.db.write() as tx:
+        found = leases.available(tx, begun, ctx.now(), limit=limit)
+        leases.inherit(tx, [run.run_id for run in found], _lease(ctx))
+        return _works(tx, found)
+
+
+def free_all(ctx: Context) -> None:
+    """Void the leases of dead processes. Only for the holder of the home: nobody else schedules on it."""
+    with ctx.db.write() as tx:
+        leases.drop_others(tx, ctx.owner, data_service.upload_plan(ctx, tx))
+
+
+def leave(ctx: Context, run_ids: Collection[str]) -> None:
+    """Give Runs up in good order: whoever comes next begins them anew, and they do not count as lost."""
+    if run_ids:
+        with ctx.db.write() as tx:
+            leases.drop(tx, run_ids)
+
+
+def renew(ctx: Context, run_ids: Collection[str]) -> None:
+    """Prolong the leases of the Runs that this process works on."""
+    if run_ids:
+        with ctx.db.write() as tx:
+            leases.renew(tx, run_ids, _lease(ctx))
+
+
+def relaunch(ctx: Context, work: Work) -> Work | None:
+    """Begin a new attempt of a Run whose attempt was lost; None if it was lost too often: it is aborting then."""
+    with ctx.db.write() as tx:
+        run = runs.get(tx, work.run.run_id)
+        if run.status not in (Status.STARTING, Status.RUNNING):
+            return _works(tx, [run])[0]
+        losses = runs.execution(tx, run.run_id).losses or 0
+        if losses > ctx.limits.losses:
+            why = f"lost {losses} times together with the server; it may be what brings the server down"
+            runs.move(tx, run, edges.abort(run, ctx.now(), Exit(edges.VANISHED, why)))
+            return None
+        again = edges.relaunch(run, ctx.now())
+        runs.move(tx, run, again)
+        return _works(tx, [again])[0]
+
+
+def started(ctx: Context, work: Work, seen: Started) -> Run:
+    """Its program runs: starting -> running. Returns the Run as it is, which a user may have stopped meanwhile."""
+    with ctx.db.write() as tx:
+        run = runs.get(tx, work.run.run_id)
+        if run.status is Status.STARTING:
+            running = edges.begin(run, ctx.now())
+            runs.move(tx, run, running)
+            run = running
+        name = ctx.executor.describe().name
+        execution = Execution(executor=name, image_digest=seen.image_digest, sandbox=seen.sandbox)
+        runs.record(tx, run.run_id, execution)
+        return run
+
+
+def ended(ctx: Context, work: Work, exit_: Exit) -> Run:
+    """Its program ended: -> completing for code 0, else -> aborting. A Run that a user stopped keeps what he said."""
+    with ctx.db.write() as tx:
+        run = runs.get(tx, work.run.run_id)
+        if run.status in (Status.STARTING, Status.RUNNING):
+            edge = edges.complete if exit_.code == 0 else edges.abort
+            new = edge(run, ctx.now(), exit_)
+            runs.move(tx, run, new)
+            run = new
+        return run
+
+
+def finish(ctx: Context, work: Work, snapshots: Mapping[str, Snapshot]) -> Run:
+    """completing -> done or aborting -> failed, with the stored outputs and log by knitId; new Runs follow at once.
+
+    All in one transaction: what is made usable is matched in it.
+    """
+    with ctx.db.write() as tx:
+        tx.lock_matching()
+        run = runs.get(tx, work.run.run_id)
+        if run.status in TERMINAL:
+            return run
+        now = ctx.now()
+        end = edges.finish(run, now) if run.status is Status.COMPLETING else edges.fail(run, now)
+        runs.move(tx, run, end)
+        for each in work.made:
+            snapshot = snapshots.get(each.knit_id)
+            content_id = data_service.keep(ctx, tx, snapshot) if snapshot is not None else None
+            data.settle(tx, each.knit_id, content_id, now)
+        leases.drop(tx, [run.run_id])
+        if end.status is Status.DONE:
+            made = data.many(tx, [each.knit_id for each in work.made])
+            projection.nominate_data(ctx, tx, made.values(), projection.Cause(run.cause, run.hops + 1))
+        tx.announce(LAUNCH)
+        return end
+
+
+def note(ctx: Context, run_id: str, text: str) -> None:
+    """Tell people why a Run does not move."""
+    with ctx.db.write() as tx:
+        runs.record(tx, run_id, Execution(note=text))
+
+
+def project(ctx: Context) -> int:
+    """Make Runs that pending nominations owe; returns how many were made."""
+    with ctx.db.write() as tx:
+        tx.lock_matching()
+        return projection.project(ctx, tx)
+
+
+def present(ctx: Context, run_id: str) -> Run:
+    """Return a Run as it stands now. Raises `NotFound`."""
+    with ctx.db.read() as tx:
+        return runs.get(tx, run_id)
+
+
+def _lease(ctx: Context) -> Lease:
+    return Lease(owner=ctx.owner, until=ctx.now() + ctx.limits.lease)
+
+
+def _prepared(tx: Transaction, run: Run, now: int) -> Run:
+    if run.status is Status.READY:
+        return run
+    ready = edges.prepare(run, now)
+    runs.move(tx, run, ready)
+    return ready
+
+
+def _works(tx: Transaction, found: Sequence[Run]) -> list[Work]:
+    ids = [run.run_id for run in found]
+    known = plans.many(tx, {run.plan_id for run in found})
+    taken, made = runs.inputs_of(tx, ids), data.made_by(tx, ids)
+    assigned = data.many(tx, {each.knit_id for rows in taken.values() for each in rows})
+    works = []
+    for run in found:
+        inputs = []
+        for each in taken.get(run.run_id, ()):
+            content = assigned[each.knit_id].content
+            assert content is not None, f"Run {run.run_id} was given Data {each.knit_id}, which has no content"
+            inputs.append((each, content))
+        works.append(Work(run=run, plan=known[run.plan_id], inputs=tuple(inputs), made=tuple(made.get(run.run_id, ()))))
+    return works

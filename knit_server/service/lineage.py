@@ -1,0 +1,53 @@
+"""Use cases about graphs: lineage of Data, and Plans that feed each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from knit_server.domain.graphs import Neighbours, PlanGraph
+from knit_server.domain.graphs import plan_graph as walk
+from knit_server.domain.ids import KnitId, PlanId
+from knit_server.domain.lineage import LineageGraph, trace
+from knit_server.domain.views import DataView, PlanView, RunView
+from knit_server.persistence import data, plans, runs
+from knit_server.persistence.lineage import SqlFacts
+from knit_server.service import views
+from knit_server.service.context import Context
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineageView:
+    """A lineage graph with what is shown of its nodes, in the order of the graph."""
+
+    graph: LineageGraph
+    data: tuple[DataView, ...]
+    runs: tuple[RunView, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanGraphView:
+    """A plan graph with what is shown of its Plans, in the order of the graph."""
+
+    graph: PlanGraph
+    plans: tuple[PlanView, ...]
+
+
+def data_lineage(ctx: Context, knit_id: str, upstream: int | None, downstream: int | None) -> LineageView:
+    """Return what made a Data and what was made from it, so many steps away (None: all). Raises `NotFound`."""
+    with ctx.db.read() as tx:
+        data.get(tx, knit_id)
+        graph = trace(KnitId(knit_id), SqlFacts(tx), upstream=upstream, downstream=downstream)
+        found, ran = data.many(tx, graph.data), runs.many(tx, graph.runs)
+        return LineageView(
+            graph=graph,
+            data=tuple(views.data_views(tx, [found[each] for each in graph.data])),
+            runs=tuple(views.run_views(tx, [ran[each] for each in graph.runs])),
+        )
+
+
+def plan_graph(ctx: Context, plan_id: str, upstream: int | None, downstream: int | None) -> PlanGraphView:
+    """Return the Plans that can feed a Plan and those it can feed. Raises `NotFound`."""
+    with ctx.db.read() as tx:
+        neighbours = Neighbours(plans.every(tx))
+    graph = walk(PlanId(plan_id), neighbours, upstream=upstream, downstream=downstream)
+    return PlanGraphView(graph=graph, plans=tuple(views.plan_views(graph.plans, neighbours)))

@@ -1,0 +1,158 @@
+"""Making Runs: from a Data or a Plan that is new or changed, to nominations, to combinations, to Runs.
+
+All of it happens inside the transaction of its cause, so that a chain never waits for a poll; what would make that
+transaction too large stays pending and is done by the scheduler's `project` step. Rules: docs/rules.md, "Matching".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from knit_server.domain import matching
+from knit_server.domain.data import Data
+from knit_server.domain.ids import CauseId, KnitId, RunId
+from knit_server.domain.matching import Reason
+from knit_server.domain.plans import Plan
+from knit_server.domain.runs import Assignment, Run, Status
+from knit_server.persistence import Transaction, causes, data, nominations, plans, runs
+from knit_server.persistence.causes import Decision
+from knit_server.persistence.nominations import InputRef, Nomination
+from knit_server.service.context import Context
+from knit_server.service.signals import LAUNCH, PROJECT
+
+_SAMPLES = 20
+"""Runs named in a receipt; the others are counted."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """The outside event that a decision goes back to, and how many Runs lie between."""
+
+    id: CauseId | None
+    hops: int
+
+
+def open_cause(ctx: Context, tx: Transaction, kind: str, subject: str) -> Cause:
+    """Record an outside event: kind is push, plan or tag."""
+    cause_id = CauseId(ctx.new_id())
+    causes.insert(tx, cause_id, kind, subject, ctx.now())
+    return Cause(cause_id, 0)
+
+
+def nominate_data(ctx: Context, tx: Transaction, changed: Iterable[Data], cause: Cause) -> None:
+    """Compare each Data with the inputs it may fit, keep what changed, and make the Runs that follow."""
+    decisions: list[Decision] = []
+    for each in changed:
+        before = {ref.input_id: ref for ref in nominations.of_data(tx, [each.knit_id]).get(each.knit_id, [])}
+        candidates = before | {ref.input_id: ref for ref in nominations.anchored(tx, matching.probes(each))}
+        fitting = _judge(tx, each, candidates.values(), decisions)
+        nominations.remove(tx, each.knit_id, before.keys() - fitting.keys())
+        fresh = [ref for input_id, ref in fitting.items() if input_id not in before]
+        nominations.add(tx, [_nomination(ref, each.knit_id, cause) for ref in fresh])
+    _file(ctx, tx, cause, decisions)
+    project(ctx, tx)
+
+
+def nominate_plan(ctx: Context, tx: Transaction, plan: Plan, cause: Cause) -> None:
+    """Find the usable Data that fit the inputs of a new Plan, and make the Runs that follow."""
+    asked = {each.path: each for each in plan.inputs}
+    for ref in nominations.inputs_of(tx, plan.plan_id):
+        fitting = data.fitting(tx, asked[ref.path].tags)
+        nominations.add(tx, [_nomination(ref, knit_id, cause) for knit_id in fitting])
+    project(ctx, tx)
+
+
+def project(ctx: Context, tx: Transaction) -> int:
+    """Make the Runs that pending nominations owe, at most `limits.runs_per_step`; returns how many were made."""
+    room = ctx.limits.runs_per_step
+    while room > 0 and (owing := nominations.pending(tx, limit=100)):
+        for nomination in owing:
+            room -= _project_one(ctx, tx, nomination, room)
+            if room <= 0:
+                tx.announce(PROJECT)
+                break
+    return ctx.limits.runs_per_step - room
+
+
+def _project_one(ctx: Context, tx: Transaction, trigger: Nomination, room: int) -> int:
+    plan = plans.get(tx, trigger.input.plan_id)
+    path = trigger.input.path
+    result = matching.project(
+        plan,
+        Assignment(path=path, knit_id=trigger.knit_id),
+        nominations.settled_for(tx, plan.plan_id, but=path),
+        lambda keys: runs.known_keys(tx, keys),
+        limit=room,
+    )
+    made = _create(ctx, tx, plan, result.new, Cause(trigger.cause, trigger.hops))
+    if result.complete:
+        nominations.settle(tx, trigger)
+    decisions = [
+        Decision(
+            knit_id=trigger.knit_id, plan_id=plan.plan_id, path=path, reason=reason, count=count,
+            detail={"runs": made[:_SAMPLES]} if reason in (Reason.MATCHED, Reason.PLAN_INACTIVE) else {},
+        )
+        for reason, count in result.reasons.items()
+    ]  # fmt: skip
+    _file(ctx, tx, Cause(trigger.cause, trigger.hops), decisions)
+    return max(len(made), 1 if not result.complete else 0)
+
+
+def _create(
+    ctx: Context, tx: Transaction, plan: Plan, combinations: Sequence[Sequence[Assignment]], cause: Cause
+) -> list[RunId]:
+    """Keep a Run for each combination, with its assignments and the Data it will make."""
+    now = ctx.now()
+    status = Status.WAITING if plan.active else Status.DEACTIVATED
+    new: list[Run] = []
+    assignments: list[tuple[RunId, Assignment]] = []
+    for combination in combinations:
+        key = matching.run_key(plan.plan_id, combination)
+        run = Run(
+            run_id=RunId(ctx.new_id()), plan_id=plan.plan_id, key=key, status=status, updated_at=now,
+            cause=cause.id, hops=cause.hops,
+        )  # fmt: skip
+        new.append(run)
+        assignments += [(run.run_id, each) for each in combination]
+    runs.insert(tx, new, now)
+    runs.assign(tx, assignments)
+    products = [(run, product) for run in new for product in plan.products]
+    made = [
+        Data(knit_id=KnitId(ctx.new_id()), tags=out.tags, run_id=run.run_id, path=out.path, status=run.status)
+        for run, out in products
+    ]
+    data.insert(tx, made, now)
+    if new and plan.active:
+        tx.announce(LAUNCH)
+    return [run.run_id for run in new]
+
+
+def _judge(
+    tx: Transaction, subject: Data, candidates: Iterable[InputRef], decisions: list[Decision]
+) -> dict[int, InputRef]:
+    refs = list(candidates)
+    known = plans.many(tx, {ref.plan_id for ref in refs})
+    fitting = {}
+    for ref in refs:
+        asked = next(each for each in known[ref.plan_id].inputs if each.path == ref.path)
+        verdict = matching.judge(asked, subject)
+        if verdict.fits:
+            fitting[ref.input_id] = ref
+        else:
+            detail = {"missing": [str(tag) for tag in verdict.missing]}
+            decisions.append(
+                Decision(
+                    knit_id=subject.knit_id, plan_id=ref.plan_id, path=ref.path, reason=verdict.reason, detail=detail
+                )
+            )
+    return fitting
+
+
+def _nomination(ref: InputRef, knit_id: KnitId, cause: Cause) -> Nomination:
+    return Nomination(input=ref, knit_id=knit_id, cause=cause.id, hops=cause.hops)
+
+
+def _file(ctx: Context, tx: Transaction, cause: Cause, decisions: Sequence[Decision]) -> None:
+    if cause.id is not None:
+        causes.record(tx, cause.id, decisions, ctx.now())

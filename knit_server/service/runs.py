@@ -1,0 +1,158 @@
+"""Use cases about Runs: find, show, stop, and read their logs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from knit_server.domain import runs as edges
+from knit_server.domain.errors import Conflict, NotFound, Unavailable
+from knit_server.domain.runs import Exit, Run, Status
+from knit_server.domain.views import RunView
+from knit_server.executors.base import AttemptId
+from knit_server.persistence import data, plans, queries, runs
+from knit_server.service import views
+from knit_server.service.context import Context
+from knit_server.service.signals import FINISH
+
+LOG_NAME = "log"
+"""The one file of a log's Data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunQuery:
+    """What to look for: any of each list (empty: all), changed in [since, until), in milliseconds."""
+
+    plans: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    statuses: tuple[Status, ...] = ()
+    since: int | None = None
+    until: int | None = None
+
+
+def find(ctx: Context, query: RunQuery) -> list[RunView]:
+    """Return the Runs that fit the query, the latest change last. Deleted Runs are never among them."""
+    with ctx.db.read() as tx:
+        found = queries.find_runs(
+            tx, query.plans, query.inputs, query.outputs, query.statuses, query.since, query.until
+        )
+        return views.run_views(tx, found)
+
+
+def show(ctx: Context, run_id: str) -> RunView:
+    """Return one Run. Raises `NotFound`."""
+    with ctx.db.read() as tx:
+        return views.run_views(tx, [runs.get(tx, run_id)])[0]
+
+
+def details(ctx: Context, run_id: str) -> dict[str, object]:
+    """Return what Knit knows of a Run beyond the common shape. Raises `NotFound`."""
+    with ctx.db.read() as tx:
+        run = runs.get(tx, run_id)
+        execution = runs.execution(tx, run_id)
+    return {
+        "runId": run_id,
+        "attempt": run.attempt,
+        "executor": execution.executor,
+        "imageDigest": execution.image_digest,
+        "sandbox": execution.sandbox,
+        "note": execution.note,
+        "causeId": run.cause,
+        "hops": run.hops,
+    }
+
+
+def abort(ctx: Context, run_id: str) -> RunView:
+    """Stop a Run and count it as failed. Raises `NotFound` or `InvalidTransition`."""
+    return _stop(ctx, run_id, lambda run: edges.abort(run, ctx.now(), Exit(edges.ABORTED_BY_USER, "aborted by user")))
+
+
+def tearoff(ctx: Context, run_id: str) -> RunView:
+    """Stop a Run and keep what it made as its result. Raises `NotFound` or `InvalidTransition`."""
+    return _stop(ctx, run_id, lambda run: edges.complete(run, ctx.now(), Exit(0, "stopped by user")))
+
+
+def _stop(ctx: Context, run_id: str, edge: Callable[[Run], Run]) -> RunView:
+    with ctx.db.write() as tx:
+        run = runs.get(tx, run_id)
+        stopped = edge(run)
+        if plans.get(tx, run.plan_id).spec is None and stopped.status is Status.COMPLETING:
+            raise Conflict(
+                f"Run {run_id} is an upload; it cannot be completed before all of it is here",
+                advice=f"Stop it for good: knit run stop --fail {run_id}",
+            )
+        if stopped.status is not run.status:
+            runs.move(tx, run, stopped)
+        tx.announce(FINISH)
+    return show(ctx, run_id)
+
+
+class RunLog:
+    """What a Run's program printed: a growing file while it runs, a stored one afterwards."""
+
+    def __init__(self, ctx: Context, run: Run, file: int | None) -> None:
+        self._ctx = ctx
+        self._run = run
+        self._file = file
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return at most `size` bytes from `offset`; nothing means that there is no more now."""
+        if self._file is None:
+            self._file = _open_log(self._ctx, self._run)
+        return b"" if self._file is None else os.pread(self._file, size, offset)
+
+    def is_live(self) -> bool:
+        """Whether the program may still print something."""
+        with self._ctx.db.read() as tx:
+            now = runs.get(tx, self._run.run_id)
+        return now.status in (Status.STARTING, Status.RUNNING)
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+class StoredLog(RunLog):
+    """The log of a Run whose log is a Data."""
+
+    def __init__(self, ctx: Context, run: Run, manifest: str) -> None:
+        super().__init__(ctx, run, None)
+        self._manifest = ctx.store.manifest(manifest)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return at most `size` bytes from `offset`; nothing means its end."""
+        return self._ctx.store.read(self._manifest, LOG_NAME, offset, size)
+
+    def is_live(self) -> bool:
+        """It is not."""
+        return False
+
+
+def open_log(ctx: Context, run_id: str) -> RunLog:
+    """Open the log of a Run.
+
+    Raises `NotFound` (no such Run, or its Plan keeps no log) or `Unavailable` (it has not started).
+    """
+    with ctx.db.read() as tx:
+        run = runs.get(tx, run_id)
+        plan = plans.get(tx, run.plan_id)
+        log = next((each for each in data.made_by(tx, [run_id]).get(run_id, []) if each.path is None), None)
+    if plan.log is None or log is None:
+        raise NotFound(f"Run {run_id} has no log", advice="Its Plan keeps none; add `log:` to a Plan to keep it.")
+    if run.status in (Status.DEACTIVATED, Status.WAITING, Status.READY):
+        raise Unavailable(f"Run {run_id} has not started; it is {run.status.value}", advice="Try again when it runs.")
+    if log.content is not None:
+        return StoredLog(ctx, run, log.content.manifest)
+    return RunLog(ctx, run, _open_log(ctx, run))
+
+
+def _open_log(ctx: Context, run: Run) -> int | None:
+    path = ctx.folder(AttemptId(run.run_id, run.attempt)).log_file
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
