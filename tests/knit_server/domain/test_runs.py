@@ -1,0 +1,142 @@
+"""The states of Runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from knit_server.domain import runs
+from knit_server.domain.errors import InvalidTransition
+from knit_server.domain.ids import PlanId, RunId
+from knit_server.domain.runs import Exit, Run, Status
+
+MATRIX = """
+              deactivated waiting ready starting running completing aborting done failed invalidated
+deactivated   =           x       -     -        -       -          x        -    -      x
+waiting       x           =       x     -        -       -          x        -    -      x
+ready         -           -       =     x        x       x          x        -    -      -
+starting      -           -       -     =        x       x          x        -    -      -
+running       -           -       -     -        =       x          x        -    -      -
+completing    -           -       -     -        -       =          -        x    -      -
+aborting      -           -       -     -        -       -          =        -    x      -
+done          x           x       -     -        -       -          -        -    -      x
+failed        x           x       -     -        -       -          -        -    -      x
+invalidated   -           -       -     -        -       -          -        -    -      -
+"""
+"""Row: from; column: to; x allowed, = staying is allowed, - refused (scenario 46)."""
+
+MOVES: dict[str, tuple[Callable[[Run, int], Run], set[Status], Status]] = {
+    "activate": (runs.activate, {Status.DEACTIVATED, Status.WAITING}, Status.WAITING),
+    "deactivate": (runs.deactivate, {Status.DEACTIVATED, Status.WAITING}, Status.DEACTIVATED),
+    "prepare": (runs.prepare, {Status.WAITING, Status.READY}, Status.READY),
+    "launch": (runs.launch, {Status.READY}, Status.STARTING),
+    "begin": (runs.begin, {Status.READY, Status.STARTING, Status.RUNNING}, Status.RUNNING),
+    "complete": (
+        runs.complete,
+        {Status.READY, Status.STARTING, Status.RUNNING, Status.COMPLETING},
+        Status.COMPLETING,
+    ),
+    "abort": (
+        runs.abort,
+        set(Status) - {Status.COMPLETING, Status.DONE, Status.FAILED, Status.INVALIDATED},
+        Status.ABORTING,
+    ),
+    "finish": (runs.finish, {Status.COMPLETING}, Status.DONE),
+    "fail": (runs.fail, {Status.ABORTING}, Status.FAILED),
+}
+"""Function -> the statuses it takes, and the one it gives."""
+
+
+def a_run(status: Status, **changes: object) -> Run:
+    run = Run(run_id=RunId("r"), plan_id=PlanId("p"), key="k", status=status, updated_at=1)
+    return replace(run, **changes)  # type: ignore[arg-type]
+
+
+def test_all_hundred_changes() -> None:
+    """The table of transitions is exactly this matrix, all 10 x 10 of it."""
+    header, *rows = MATRIX.strip().splitlines()
+    columns = [Status(name) for name in header.split()]
+    assert columns == list(Status)
+    for row in rows:
+        old, *cells = row.split()
+        for new, cell in zip(columns, cells, strict=True):
+            assert runs.is_allowed(Status(old), new) == (cell in "x="), f"{old} -> {new.value}"
+            assert (new in runs.TRANSITIONS[Status(old)]) == (cell == "x")
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("name", MOVES)
+def test_each_move_has_its_edges(name: str, status: Status) -> None:
+    """A function moves Runs along its own edges only; elsewhere it raises and changes nothing."""
+    move, sources, target = MOVES[name]
+    run = a_run(status)
+    if status not in sources:
+        with pytest.raises(InvalidTransition, match=f"Run r is {status.value}; it cannot become"):
+            move(run, 9)
+        return
+    moved = move(run, 9)
+    assert moved.status is target
+    changed = target is not status and name not in ("activate", "deactivate")
+    assert moved.updated_at == (9 if changed else 1)
+    assert moved.attempt == (1 if name == "launch" else 0)
+    assert runs.is_allowed(status, target)
+
+
+def test_every_edge_has_a_function_or_waits_for_one() -> None:
+    """All edges but those of retry and deletion, which are use cases of their own, have a function here."""
+    walked = {(source, target) for _, sources, target in MOVES.values() for source in sources if source is not target}
+    retry_and_delete = {
+        (old, new)
+        for old in (Status.DONE, Status.FAILED, Status.WAITING, Status.DEACTIVATED)
+        for new in (Status.WAITING, Status.DEACTIVATED, Status.INVALIDATED)
+    }
+    edges = {(old, new) for old, targets in runs.TRANSITIONS.items() for new in targets}
+    assert walked <= edges
+    assert edges - walked <= retry_and_delete
+
+
+def test_terminal_states_stay() -> None:
+    """What has ended cannot be set again, not even to what it is."""
+    assert {status for status in Status if not runs.is_allowed(status, status)} == set(runs.TERMINAL)
+
+
+@pytest.mark.parametrize("status", Status)
+def test_relaunch(status: Status) -> None:
+    """A started Run whose server was lost is started anew; others are not."""
+    run = a_run(status, attempt=1)
+    if status in (Status.STARTING, Status.RUNNING):
+        again = runs.relaunch(run, 9)
+        assert (again.status, again.attempt, again.updated_at) == (status, 2, 1)
+    else:
+        with pytest.raises(InvalidTransition):
+            runs.relaunch(run, 9)
+
+
+def test_the_first_exit_stays() -> None:
+    """Why a Run ended is not overwritten by a second stop, nor lost in the last step."""
+    stopped = runs.abort(a_run(Status.RUNNING), 2, Exit(42, "boom"))
+    again = runs.abort(stopped, 3, Exit(runs.ABORTED_BY_USER, "aborted by user"))
+    assert runs.fail(again, 4).exit == Exit(42, "boom")
+    assert runs.abort(runs.abort(a_run(Status.READY), 2), 3, Exit(253)).exit == Exit(253)
+
+
+@pytest.mark.parametrize(("given_code", "code"), [(-1, 0), (0, 0), (255, 255), (256, 255), (10**9, 255)])
+def test_exit_codes_fit_a_byte(given_code: int, code: int) -> None:
+    """Codes lie between 0 and 255."""
+    assert Exit(given_code).code == code
+
+
+@given(st.text() | st.text(alphabet="ab\0\ud800🙂", min_size=1000, max_size=1100))
+def test_messages_can_be_stored(message: str) -> None:
+    """Messages are cut to 1024 characters that any database takes; short clean ones stay as they are."""
+    stored = Exit(1, message).message
+    stored.encode()
+    assert len(stored) <= runs.MAX_MESSAGE
+    assert "\0" not in stored
+    assert Exit(1, stored).message == stored
+    if len(message) <= runs.MAX_MESSAGE and "\0" not in message and message.isprintable():
+        assert stored == message
