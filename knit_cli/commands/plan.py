@@ -1,0 +1,117 @@
+"""`knit plan`: apply, find, show and switch Plans, and show their graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from knit_cli import frame, graphs, output, session
+from knit_server.domain.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from knit_server.wire.shapes import Json
+
+_ACTIVE = {"both": None, "yes": True, "true": True, "no": False, "false": False}
+
+plan = frame.Group(
+    "plan",
+    help="Apply, find and show Plans, switch them, and show their graph.",
+    table={
+        "active": frame.Lazy("knit_cli.commands.plan:active", "Switch a Plan on or off."),
+        "apply": frame.Lazy("knit_cli.commands.plan:apply", "Register a Plan from a file."),
+        "find": frame.Lazy("knit_cli.commands.plan:find", "List Plans by activity, image and tags."),
+        "graph": frame.Lazy("knit_cli.commands.plan:graph", "Show which Plans feed a Plan, and which it feeds."),
+        "show": frame.Lazy("knit_cli.commands.plan:show", "Show a Plan."),
+    },
+)
+
+
+@click.command("show", cls=frame.Command, add_help_option=False, help="Show a Plan.")
+@frame.argument("plan_id", "PLAN_ID", "The Plan.")
+def show(plan_id: str) -> None:
+    """Print a Plan as JSON."""
+    with session.connected() as knit, session.refused(f"planId:{plan_id} is not found"):
+        output.print_json(knit.show_plan(plan_id))
+
+
+@click.command(
+    "find", cls=frame.Command, add_help_option=False,
+    help="List Plans by activity, image and tags.\n"
+    "One input must ask for all tags of --in-tag, one output or the log must give all tags of --out-tag.",
+)  # fmt: skip
+@frame.value("--active", metavar="both|yes|no", default="both", help="Only Plans that are (not) active.")
+@frame.value("--image", metavar="NAME[:TAG]", help="Only Plans of this image; without a tag, of any tag.")
+@frame.values("--in-tag", "-i", metavar="KEY:VALUE", help="A tag that an input asks for.")
+@frame.values("--out-tag", "-o", metavar="KEY:VALUE", help="A tag that an output gives.")
+def find(active: str, image: str | None, in_tag: tuple[str, ...], out_tag: tuple[str, ...]) -> None:
+    """Print the Plans as a JSON array."""
+    if active not in _ACTIVE:
+        raise frame.usage(f"--active is one of {', '.join(_ACTIVE)}, not {active!r}")
+    asked, given = session.tag_texts("--in-tag", in_tag), session.tag_texts("--out-tag", out_tag)
+    with session.connected() as knit, session.refused(session.INCOMPATIBLE):
+        output.print_json(knit.find_plans(active=_ACTIVE[active], image=image, in_tags=asked, out_tags=given))
+
+
+@click.command(
+    "apply", cls=frame.Command, add_help_option=False,
+    help="Register a Plan from a file.\nFrom then on it runs on every Data that fits its inputs, present and future.",
+)  # fmt: skip
+@frame.argument("file", "PLAN_FILE", "The Plan as YAML.")
+def apply(file: str) -> None:
+    """Send the Plan, after telling what in the file has no effect; the Plan goes to stdout as JSON."""
+    spec = _read(file)
+    with session.connected() as knit, session.refused("failed to apply Plan: invalid request (status code = {code})"):
+        output.print_json(knit.apply_plan(spec))
+
+
+def _read(file: str) -> Json:
+    from knit_server.wire import planfile
+
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        why = err.strerror if isinstance(err, OSError) else "it is not UTF-8 text"
+        raise InvalidInput(f"fail to read Plan file: {file}: {why}") from err
+    try:
+        spec, warnings = planfile.read(text, file)
+    except InvalidInput as err:
+        raise InvalidInput(f"fail to parse Plan file: {err.reason}", advice=err.advice) from err
+    for warning in warnings:
+        output.log(f"[WARN] {warning}")
+    return spec
+
+
+@click.command(
+    "active", cls=frame.Command, add_help_option=False,
+    help="Switch a Plan on or off.\nWhile it is off its Runs are still made, but wait as deactivated.",
+)  # fmt: skip
+@frame.argument("mode", "yes|no", "On or off.")
+@frame.argument("plan_id", "PLAN_ID", "The Plan.")
+def active(mode: str, plan_id: str) -> None:
+    """Switch; the Plan goes to stdout as JSON."""
+    if mode not in ("yes", "no", "true", "false"):
+        raise frame.usage(f"the first word is yes or no, not {mode!r}")
+    with session.connected() as knit, session.refused(f"planId:{plan_id}: planId:{plan_id} cannot be updated"):
+        output.print_json(knit.set_active(plan_id, mode in ("yes", "true")))
+
+
+@click.command(
+    "graph", cls=frame.Command, add_help_option=False,
+    help="Show which Plans feed a Plan, and which it feeds.\n"
+    "The graph follows from the tags alone. With neither --upstream nor --downstream, both directions are shown.",
+)  # fmt: skip
+@graphs.options("Plans")
+@frame.argument("plan_id", "PLAN_ID", "The Plan to start from.")
+def graph(
+    plan_id: str, upstream: bool | None, downstream: bool | None, numbers: str, form: str, target: str | None
+) -> None:
+    """Print the graph."""
+    form = graphs.checked(form)
+    up, down = session.directions(upstream, downstream, numbers)
+    with session.connected() as knit, session.refused(f"planId:{plan_id} is not found"):
+        found = knit.plan_graph(plan_id, upstream=up, downstream=down)
+    from knit_server.wire import dot, text
+
+    graphs.show(lambda: dot.plan_graph(found), lambda: text.plan_graph(found), form, target)

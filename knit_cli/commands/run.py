@@ -1,0 +1,80 @@
+"""`knit run`: find, show and stop Runs, read their logs."""
+
+from __future__ import annotations
+
+import click
+
+from knit_cli import frame, output, session
+from knit_server.domain.runs import Status
+
+_STATUSES = [each.value for each in Status if each is not Status.INVALIDATED]
+
+run = frame.Group(
+    "run",
+    help="Find, show and stop Runs, and read their logs.",
+    table={
+        "find": frame.Lazy("knit_cli.commands.run:find", "List Runs by Plan, Data, status and time."),
+        "show": frame.Lazy("knit_cli.commands.run:show", "Show a Run, or its log."),
+        "stop": frame.Lazy("knit_cli.commands.run:stop", "Stop a Run."),
+    },
+)
+
+
+@click.command(
+    "find", cls=frame.Command, add_help_option=False,
+    help="List Runs by Plan, Data, status and time.\n"
+    "Values of one flag are alternatives; different flags narrow each other. The latest Run comes last.",
+)  # fmt: skip
+@frame.values("--planid", "-p", metavar="PLAN_ID", help="Runs of this Plan.")
+@frame.values("--in-knitid", "-i", metavar="KNIT_ID", help="Runs that take this Data.")
+@frame.values("--out-knitid", "-o", metavar="KNIT_ID", help="Runs that make this Data, as output or log.")
+@frame.values("--status", "-s", metavar="STATUS", help=f"Runs in this status: {', '.join(_STATUSES)}.")
+@frame.value("--since", metavar="TIME", help="Runs updated at TIME or later, like 2026-01-31T09:30.")
+@frame.value("--duration", metavar="DURATION", help="Runs updated before --since plus this long, like 1h30m.")
+def find(
+    planid: tuple[str, ...], in_knitid: tuple[str, ...], out_knitid: tuple[str, ...], status: tuple[str, ...],
+    since: str | None, duration: str | None,
+) -> None:  # fmt: skip
+    """Print the Runs as a JSON array."""
+    for each in status:
+        if each not in _STATUSES:
+            raise frame.usage(f"--status is one of {', '.join(_STATUSES)}, not {each!r}")
+    start, length = session.window(since, duration)
+    with session.connected() as knit, session.refused(session.INCOMPATIBLE):
+        output.print_json(
+            knit.find_runs(
+                plans=planid, inputs=in_knitid, outputs=out_knitid, statuses=status, since=start, duration=length
+            )
+        )
+
+
+@click.command("show", cls=frame.Command, add_help_option=False, help="Show a Run, or its log.")
+@frame.switch("--log", help="Show what its program printed instead.")
+@frame.switch("--follow", "-f", help="With --log: go on until the Run ends.")
+@frame.argument("run_id", "RUN_ID", "The Run.")
+def show(run_id: str, log: bool, follow: bool) -> None:
+    """Print a Run as JSON, or copy its log to stdout."""
+    with session.connected() as knit:
+        if not log:
+            with session.refused(f"runId:{run_id} is not found"):
+                output.print_json(knit.show_run(run_id))
+            return
+        stdout = output.binary_stdout()
+        with session.refused(f"cannot get log of runId:{run_id}"):
+            for block in knit.run_log(run_id, follow=follow):
+                stdout.write(block)
+                stdout.flush()
+
+
+@click.command(
+    "stop", cls=frame.Command, add_help_option=False,
+    help="Stop a Run.\nWhat it has made so far becomes usable Data, as if it had ended well; with --fail it fails.",
+)  # fmt: skip
+@frame.switch("--fail", "-x", help="Let the Run fail.")
+@frame.argument("run_id", "RUN_ID", "The Run.")
+def stop(run_id: str, fail: bool) -> None:
+    """Stop a Run; all output goes to stderr."""
+    done = "aborted" if fail else "teared off"
+    with session.connected() as knit, session.refused(f"runId:{run_id} cannot be {done}"):
+        knit.stop_run(run_id, fail=fail)
+    output.log(f"Run Id: {run_id} is {'aborting' if fail else 'stopping'}.")

@@ -1,0 +1,117 @@
+"""The `knit` command: the root flags, the tree, and the exit codes.
+
+0    it worked, or help was asked for
+1    it did not; stderr says why and what to do next
+2    the command line is wrong; stderr says how, with the help page of the command
+130  interrupted by Ctrl-C
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from knit_cli.frame import Group, Lazy, Root
+from knit_cli.output import say
+from knit_server.domain.errors import KnitError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it (128 + SIGINT)."""
+
+TREE: dict[str, Lazy] = {
+    "data": Lazy("knit_cli.commands.data:data", "Push, find, pull and tag Data, and show where it comes from."),
+    "image": Lazy("knit_cli.commands.image:image", "Build, list, name and remove the server's local images."),
+    "init": Lazy("knit_cli.commands.init:init", "Set the current directory up for a Knit server."),
+    "license": Lazy("knit_cli.commands.about:license_", "Show the licences of Knit and of what it is made with."),
+    "plan": Lazy("knit_cli.commands.plan:plan", "Apply, find and show Plans, switch them, and show their graph."),
+    "run": Lazy("knit_cli.commands.run:run", "Find, show and stop Runs, and read their logs."),
+    "serve": Lazy("knit_server.admin.serve:serve", "Run a Knit server on this machine."),
+    "version": Lazy("knit_cli.commands.about:version", "Show the version of Knit."),
+}
+
+cli = Group(
+    "knit",
+    table=TREE,
+    help="A data-science platform: tagged Data, Plans that run by themselves, lineage.\n"
+    "Start with a server (knit serve) and a directory of your own (knit init).",
+)
+
+_VALUED = {"--profile": "profile", "--profile-store": "store", "--env": "env"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line (`sys.argv` by default) and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        rest, root, wants_help = split_root(words)
+        if wants_help:
+            say(_help(rest, root))
+            return 0
+        result = cli.main(rest, prog_name="knit", standalone_mode=False, obj=root)
+        return result if isinstance(result, int) and not isinstance(result, bool) else 0
+    except click.exceptions.Exit as err:
+        return err.exit_code
+    except click.UsageError as err:
+        return _usage_error(err)
+    except click.ClickException as err:
+        say(err.format_message())
+    except KnitError as err:
+        say(str(err))
+    except (KeyboardInterrupt, click.Abort):
+        say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read stdout has gone; nothing is left to say there, also not at the interpreter's exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def split_root(words: Sequence[str]) -> tuple[list[str], Root, bool]:
+    """Take the root flags and help out of the line, wherever they stand before `--`.
+
+    Returns the other words, the flags, and whether help is asked for. Raises `UsageError` for a flag without value.
+    """
+    rest: list[str] = []
+    found: dict[str, str] = {}
+    wants_help = False
+    queue = list(words)
+    while queue:
+        word = queue.pop(0)
+        name, equals, given = word.partition("=")
+        if word == "--":
+            rest += [word, *queue]
+            break
+        if word in ("-h", "--help"):
+            wants_help = True
+        elif name in _VALUED:
+            if not equals and not queue:
+                raise click.UsageError(f"value required: {name}", ctx=click.Context(cli, info_name="knit"))
+            found[_VALUED[name]] = given if equals else queue.pop(0)
+        else:
+            rest.append(word)
+    return rest, Root(**found), wants_help
+
+
+def _help(words: Sequence[str], root: Root) -> str:
+    """Return the help of the innermost command that `words` name."""
+    command: click.Command = cli
+    context = click.Context(cli, info_name="knit", obj=root)
+    for word in words:
+        found = command.get_command(context, word) if isinstance(command, click.Group) else None
+        if found is None:
+            break
+        command, context = found, click.Context(found, info_name=word, parent=context)
+    return command.get_help(context)
+
+
+def _usage_error(err: click.UsageError) -> int:
+    context = err.ctx or click.Context(cli, info_name="knit")
+    say(f"usage error: {err.format_message()}\n\n{context.command.get_help(context)}")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""What commands print: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import IO
+
+import click
+
+_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_ESCAPED = str.maketrans(_ESCAPES)
+
+
+def as_json(value: object, indent: int = 4) -> str:
+    """Write JSON as Knitfab prints it: indented, Unicode as it is, but `<`, `>`, `&` escaped; no newline at the end."""
+    return json.dumps(value, indent=indent, ensure_ascii=False).translate(_ESCAPED)
+
+
+def print_json(value: object) -> None:
+    """Print a result as JSON."""
+    emit(as_json(value) + "\n")
+
+
+def emit(text: str) -> None:
+    """Write text to stdout as UTF-8, whatever the terminal's locale says."""
+    binary_stdout().write(text.encode("utf-8", "backslashreplace"))
+    binary_stdout().flush()
+
+
+def binary_stdout() -> IO[bytes]:
+    """Return stdout for bytes."""
+    return sys.stdout.buffer
+
+
+def say(text: str) -> None:
+    """Write a line to stderr as it is."""
+    sys.stderr.write(text.encode("utf-8", "backslashreplace").decode("utf-8", "replace") + "\n")
+    sys.stderr.flush()
+
+
+def log(message: str) -> None:
+    """Write a log line to stderr: `[knit data push] 2026/01/31 09:30:00 message`, in local time."""
+    context = click.get_current_context(silent=True)
+    command = context.command_path if context else "knit"
+    say(f"[{command}] {time.strftime('%Y/%m/%d %H:%M:%S')} {message}")
