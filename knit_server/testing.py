@@ -185,9 +185,15 @@ def temp_knit(
     db = Database(url or f"sqlite:///{home / 'knit.db'}", on_commit=signals.announce)
     db.open()
     ctx = Context(
-        db=db, store=Store(str(home / "store")), trees=TreeCache(home / "trees"), signals=signals, home=home,
-        executor=executor or FakeExecutor(FakeImages(programs or {})), limits=limits or Limits(), now=now or system_clock,
-    )  # fmt: skip
+        db=db,
+        store=Store(str(home / "store")),
+        trees=TreeCache(home / "trees"),
+        executor=executor or FakeExecutor(FakeImages(programs or {})),
+        signals=signals,
+        home=home,
+        now=now or system_clock,
+        limits=limits or Limits(),
+    )
     try:
         yield ctx
     finally:
