@@ -48,4 +48,4 @@ def show(path: str) -> str:
     """Write a path so that a terminal or a JSON text can take it, whatever bytes it has and however long it is."""
     if len(path) > 300:
         path = f"{path[:200]}...{path[-60:]}"
-    return ascii(path) if any(not char.isprintable() for char in path) else f"'{path}'"
+    return f"'{path}'" if path.isprintable() else ascii(path)

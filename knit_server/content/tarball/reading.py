@@ -93,7 +93,8 @@ class _Unzipped:
         from isal import igzip, isal_zlib
 
         broken: Any = isal_zlib.error  # isal's type hints call the class an instance
-        self._errors: tuple[type[Exception], ...] = (gzip.BadGzipFile, broken, EOFError)
+        # OverflowError: a gzip header (its file name, say) longer than isal's buffer
+        self._errors: tuple[type[Exception], ...] = (gzip.BadGzipFile, broken, EOFError, OverflowError)
         opener: Any = igzip.IGzipFile  # has no type hints
         self._file: IO[bytes] = opener(fileobj=_Raw(source), mode="rb")
 

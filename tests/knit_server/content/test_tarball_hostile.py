@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from knit_server.content import tarball
+from knit_server.content.restore import remove_tree
 from knit_server.content.tarball import Limits
 from knit_server.domain.errors import InvalidInput, KnitError
 
@@ -98,6 +103,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "cut before gzip's trailer": (packed(member("f", data=b"x"))[:-8], "cut off"),
     "flipped checksum": (packed(member("f"))[:-8] + b"\xff" * 8, "gzip"),
     "no gzip": (b"".join([member("f"), END]), "gzip"),
+    "endless gzip name": (b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * (1 << 20), "gzip"),
     "nothing": (b"", "cut off"),
     "too many zeros": (packed(end=bytes(65 * 1024 * 1024)), "follows the end"),
 }
@@ -185,3 +191,40 @@ def test_flipping_any_byte_is_noticed_or_harmless(tmp_path: Path) -> None:
             assert tarball.extract_to(io.BytesIO(bytes(bad)), dest).content_id == good, at
         except KnitError:
             assert not dest.exists()
+
+
+RAW = b"".join(
+    [
+        member("dir", tarfile.DIRTYPE),
+        member("dir/file", data=b"bytes", pax={"mtime": "1.5"}),
+        member("n" * 150, data=b"long name"),
+        member("link", tarfile.SYMTYPE, link="dir/file"),
+        member("hard", tarfile.LNKTYPE, link="dir/file"),
+        END,
+    ]
+)
+
+
+def checksummed(raw: bytearray) -> bytes:
+    """Give every block of a member's header a right checksum again, so that changes elsewhere are looked at."""
+    for at in range(0, len(raw), 512):
+        if raw[at + 257 : at + 262] == b"ustar":
+            raw[at + 148 : at + 156] = b" " * 8
+            raw[at + 148 : at + 156] = b"%06o\0 " % sum(raw[at : at + 512])
+    return bytes(raw)
+
+
+@settings(max_examples=400)
+@given(st.lists(st.tuples(st.integers(0, len(RAW) - 1), st.integers(0, 255)), min_size=1, max_size=6), st.booleans())
+def test_any_change_of_any_header(changes: list[tuple[int, int]], repaired: bool) -> None:
+    """Whatever an archive says, it is extracted inside its place or refused by an error for people."""
+    raw = bytearray(RAW)
+    for at, value in changes:
+        raw[at] = value
+    archive = gzip.compress(checksummed(raw) if repaired else bytes(raw), 1)
+    with tempfile.TemporaryDirectory() as folder:
+        dest = Path(folder) / "dest"
+        with contextlib.suppress(KnitError):
+            tarball.extract_to(io.BytesIO(archive), dest, limits=Limits(max_bytes=1 << 20))
+        assert [path.name for path in Path(folder).iterdir()] in ([], ["dest"])
+        remove_tree(dest)
