@@ -185,7 +185,20 @@ class TestMemory(StoreContract):
 
     @pytest.fixture
     def store(self) -> Iterator[Store]:
-        store = Store(f"memory://{os.urandom(8).hex()}")
+        store = Store(f"memory://{os.urandom(8).hex()}/packs/here")  # a root that looks like a key
+        yield store
+        store.close()
+
+
+class TestS3(StoreContract):
+    """An S3-compatible store, where one is given: KNIT_TEST_S3=s3://BUCKET, credentials and endpoint as AWS's tools."""
+
+    @pytest.fixture
+    def store(self) -> Iterator[Store]:
+        url = os.environ.get("KNIT_TEST_S3")
+        if url is None:
+            pytest.skip("set KNIT_TEST_S3=s3://BUCKET (and AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, ...) to test S3")
+        store = Store(f"{url}/{os.urandom(8).hex()}/packs/here")
         yield store
         store.close()
 
