@@ -1,0 +1,46 @@
+"""Which handler answers which path of the endpoint table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from knit_server.handlers import data, events, health, images, lineage, plans, runs
+from knit_server.handlers.base import KnitHandler, NothingHere
+
+API = "/knit/api"
+"""Where the API lies below the server's base URL."""
+
+HANDLERS: Mapping[str, type[KnitHandler]] = {
+    "/data": data.AllData,
+    "/data/{knitId}": data.OneData,
+    "/data/{knitId}/details": data.DataDetails,
+    "/data/{knitId}/lineage": lineage.DataLineage,
+    "/plans": plans.AllPlans,
+    "/plans/{planId}": plans.OnePlan,
+    "/plans/{planId}/active": plans.PlanActive,
+    "/plans/{planId}/details": plans.PlanDetails,
+    "/plans/{planId}/graph": lineage.PlanGraph,
+    "/runs": runs.AllRuns,
+    "/runs/{runId}": runs.OneRun,
+    "/runs/{runId}/abort": runs.RunAbort,
+    "/runs/{runId}/tearoff": runs.RunTearoff,
+    "/runs/{runId}/details": runs.RunDetails,
+    "/runs/{runId}/log": runs.RunLogs,
+    "/images": images.Images,
+    "/events": events.Events,
+    "/health": health.Health,
+}
+"""By the paths of `wire.endpoints`; a test holds the two together."""
+
+
+def routes() -> list[tuple[str, type[KnitHandler]]]:
+    """Return patterns and handlers, without the base URL; every path also ends in a slash."""
+    return [
+        *((rf"{API}{_pattern(path)}/?", handler) for path, handler in HANDLERS.items()),
+        (rf"{API}(?:/.*)?", NothingHere),
+    ]
+
+
+def _pattern(path: str) -> str:
+    return re.sub(r"\{\w+\}", "([^/]+)", path)
