@@ -216,6 +216,20 @@ def test_limits(done: int, width: int, height: int, limit: int) -> None:
     assert known == set(everything)
 
 
+def test_a_limit_ends_the_work() -> None:
+    """Of a million combinations only as many are looked at as the limit needs."""
+    asked: list[int] = []
+
+    def nothing(keys: Collection[str]) -> Collection[str]:
+        asked.append(len(keys))
+        return ()
+
+    nominated = {"/b": ids(*(f"b{n}" for n in range(1000))), "/c": ids(*(f"c{n}" for n in range(1000)))}
+    trigger = Assignment(path="/a", knit_id=KnitId("a1"))
+    assert len(matching.project(PLAN, trigger, nominated, nothing, limit=100).new) == 100
+    assert sum(asked) <= 1000
+
+
 def test_a_repeated_nomination_is_one() -> None:
     """A Data that is listed twice is combined once."""
     assert len(project({"/b": ids("b1", "b1"), "/c": ids("c1")}).new) == 1
