@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 FOR_DEMO := $(VENV)/.installed-demo
 FOR_DEVELOPMENT := $(VENV)/.installed-dev
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint docs bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +29,11 @@ lint: $(FOR_DEVELOPMENT) ## Check style, types, the direction of imports and gen
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@if [ -f knit_cli/reference.py ]; then $(BIN)/python -m knit_cli.reference --check; fi
+	@$(BIN)/python tests/docs/generate.py --check
+
+docs: $(FOR_DEVELOPMENT) ## Write the generated parts of the documents anew
+	@$(BIN)/python -m knit_cli.reference
+	@$(BIN)/python tests/docs/generate.py
 
 bench: $(FOR_DEVELOPMENT) ## Measure what the documents state in figures
 	@$(BIN)/python tests/benchmarks/run.py

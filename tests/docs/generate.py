@@ -1,0 +1,70 @@
+"""Fill the generated parts of the docs, or check that they are up to date: `python tests/docs/generate.py [--check]`.
+
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def states() -> str:
+    """The statuses of a Run and the changes between them, as a Mermaid diagram."""
+    from knit_server.domain.runs import TRANSITIONS, Status
+
+    lines = ["```mermaid", "stateDiagram-v2"]
+    lines += [f"    [*] --> {each.value}" for each in (Status.WAITING, Status.DEACTIVATED, Status.RUNNING)]
+    lines += [f"    {old.value} --> {new.value}" for old in Status for new in Status if new in TRANSITIONS[old]]
+    return "\n".join([*lines, "```"])
+
+
+def endpoints() -> str:
+    """The HTTP API: method, path, what it does."""
+    from knit_server.wire.endpoints import ENDPOINTS
+
+    rows = [f"| {each.method} | `{each.path}` | {each.summary} |" for each in ENDPOINTS]
+    return "\n".join(["| method | path | what |", "|---|---|---|", *rows])
+
+
+def settings() -> str:
+    """The traits of the server extension, with their defaults."""
+    from knit_server.extension import KnitExtension
+
+    rows = []
+    for name, trait in sorted(KnitExtension.class_own_traits(config=True).items()):
+        default = trait.default_value_repr()
+        rows.append(f"| `KnitExtension.{name}` | `{default}` | {' '.join(str(trait.help).split())} |")
+    return "\n".join(["| setting | default | what |", "|---|---|---|", *rows])
+
+
+GENERATORS: dict[str, Callable[[], str]] = {"states": states, "endpoints": endpoints, "settings": settings}
+
+
+def fill(text: str) -> str:
+    """Return `text` with every generated part made anew."""
+    return BLOCK.sub(lambda match: f"{match[1]}{GENERATORS[match['name']]()}\n{match[3]}", text)
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check all docs; 1 means that something is out of date."""
+    stale = []
+    for path in sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md"]):
+        old = path.read_text(encoding="utf-8")
+        new = fill(old)
+        if new != old:
+            stale.append(path.relative_to(ROOT))
+            if "--check" not in arguments:
+                path.write_text(new, encoding="utf-8")
+    for path in stale:
+        print(f"{path}: {'out of date; run `make docs`' if '--check' in arguments else 'written'}", file=sys.stderr)
+    return 1 if stale and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
