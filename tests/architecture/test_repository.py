@@ -42,7 +42,7 @@ def definitions(tree: ast.Module | ast.ClassDef, prefix: str = "") -> Iterator[t
 
 
 def speaks_for_itself(node: Definition) -> bool:
-    """Whether a definition only overrides another, or only declares an attribute (of a protocol, whose class speaks)."""
+    """Whether a definition only overrides another, or only declares an attribute of a protocol."""
     if isinstance(node, ast.ClassDef):
         return False
     names = {each.id for each in node.decorator_list if isinstance(each, ast.Name)}
