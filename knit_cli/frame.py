@@ -55,7 +55,7 @@ class Option(click.Option):
 def argument(
     name: str,
     metavar: str,
-    help: str,
+    help: str,  # noqa: A002 - as click's
     *,
     many: bool = False,
     default: str | None = None,

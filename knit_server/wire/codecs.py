@@ -139,14 +139,11 @@ def lineage(graph: LineageGraph, data: Iterable[views.DataView], runs: Iterable[
     }
 
 
-def plan_graph(graph: graphs.PlanGraph, plan_views: Iterable[views.PlanView] | None = None) -> shapes.PlanGraph:
-    """Write a plan graph; `plan_views` are the views of its Plans, in the graph's order.
-
-    Without them, only neighbours inside the graph are listed as upstreams and downstreams.
-    """
+def plan_graph(graph: graphs.PlanGraph, plan_views: Iterable[views.PlanView]) -> shapes.PlanGraph:
+    """Write a plan graph; `plan_views` are the views of its Plans, in the graph's order."""
     return {
         "root": graph.root,
-        "plans": [plan_detail(each) for each in (_inner_views(graph) if plan_views is None else plan_views)],
+        "plans": [plan_detail(each) for each in plan_views],
         "edges": [
             {
                 "from": {"planId": edge.source, "path": edge.output},
@@ -221,24 +218,4 @@ def _mounts(assignments: Iterable[runs.Assignment], tags: Mapping[str, Iterable[
     return [
         {"path": each.path, "tags": _texts(tags.get(each.path, ())), "knitId": each.knit_id}
         for each in sorted(assignments, key=lambda each: (each.path, each.knit_id))
-    ]
-
-
-def _inner_views(graph: graphs.PlanGraph) -> list[views.PlanView]:
-    by_id = {plan.plan_id: plan for plan in graph.plans}
-    products = {(plan.plan_id, each.path): each for plan in graph.plans for each in plan.products}
-    inputs = {(plan.plan_id, each.path): each for plan in graph.plans for each in plan.inputs}
-    up: dict[tuple[str, str], list[views.Upstream]] = {}
-    down: dict[tuple[str, str | None], list[views.Downstream]] = {}
-    for edge in graph.edges:
-        source, target = (edge.source, edge.output), (edge.target, edge.input)
-        up.setdefault(target, []).append(views.Upstream(plan=by_id[edge.source], output=products[source]))
-        down.setdefault(source, []).append(views.Downstream(plan=by_id[edge.target], input=inputs[target]))
-    return [
-        views.PlanView(
-            plan=plan,
-            upstreams=tuple(tuple(up.get((plan.plan_id, each.path), ())) for each in plan.inputs),
-            downstreams=tuple(tuple(down.get((plan.plan_id, each.path), ())) for each in plan.products),
-        )
-        for plan in graph.plans
     ]
