@@ -161,7 +161,7 @@ def find() -> tuple[Cgroups | None, list[str]]:
             groups.close()
             continue
         return groups, reasons
-    return None, reasons or ["no control groups here"]
+    return None, reasons or ["control groups: there is none here that this user may divide"]
 
 
 def _try(groups: Cgroups) -> None:

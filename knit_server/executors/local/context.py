@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ class Context:
     def text(self) -> str:
         """The Dockerfile's text. Raises `InvalidInput` where there is none."""
         try:
+            if not self.dockerfile.is_file():  # reading a pipe would never end
+                raise FileNotFoundError
             return self.dockerfile.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as err:
             name = self.dockerfile.relative_to(self.root)
@@ -73,7 +76,11 @@ class Context:
         if clean.split("/")[0] == "..":
             step.at.wrong(f"{pattern} leaves the context", "Only files of the directory that is built can be copied.")
         clean = "" if clean == "." else clean
-        matches = [clean] if not set(pattern) & set("*?[") else list(self._matching(clean))
+        try:
+            wild = bool(set(pattern) & set("*?["))
+            matches = list(self._matching(component(clean), clean.count("/"))) if wild else [clean]
+        except re.error as err:
+            step.at.wrong(f"{pattern} is not understood: {err}", "Name the files one by one.")
         found = [_Found(path, self._safe(step, path)) for path in matches if self._there(path)]
         if not found:
             hidden = any(os.path.lexists(self.root / path) for path in matches)
@@ -87,11 +94,10 @@ class Context:
         host = self.root / path
         return os.path.lexists(host) and (not self.ignore.covers(path) or (host.is_dir() and self.ignore.may_return))
 
-    def _matching(self, pattern: str) -> Iterator[str]:
+    def _matching(self, expression: re.Pattern[str], depth: int) -> Iterator[str]:
         """Paths that fit, one component of the pattern per component of the path, in order of name."""
-        expression = component(pattern)
         for path, _ in trees.walk(self.root):
-            if path.count("/") == pattern.count("/") and expression.fullmatch(path):
+            if path.count("/") == depth and expression.fullmatch(path):
                 yield path
 
     def _safe(self, step: Copy, path: str) -> Path:

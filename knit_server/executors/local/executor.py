@@ -93,7 +93,7 @@ class LocalExecutor:
         image = self._images.locate(attempt.image)
         if not (image.venv / "bin" / "python3").exists():
             raise Unavailable(
-                f"the image {attempt.image} was built with a Python {image.image.python} that is gone",
+                f"the environment of the image {attempt.image}, or its Python {image.image.python}, is gone",
                 advice=f"Build it again: knit image build -t {attempt.image} DIR",
             )
         sandbox, _ = self._sandbox
@@ -150,8 +150,9 @@ class LocalExecutor:
             running.stopped = True
             running.kill()
         for running in list(self._running.values()):
-            for watched in (running.watched, *running.rest()):
-                watched.join(_PATIENCE)
+            running.watched.join(_PATIENCE)
+            for inner in running.rest():
+                inner.join(_PATIENCE)
             self._settle(running)
             self._clean(running)
         groups = self.__dict__.get("_groups", (None, ()))[0]

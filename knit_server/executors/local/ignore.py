@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 
@@ -25,7 +26,8 @@ class Ignore:
             wanted = pattern.startswith("!")
             pattern = posixpath.normpath(pattern.removeprefix("!").strip().lstrip("/"))
             if pattern != ".":
-                rules.append((re.compile(_regex(pattern) + r"(?:/.*)?", re.DOTALL), not wanted))
+                with suppress(re.error):
+                    rules.append((re.compile(_regex(pattern) + r"(?:/.*)?", re.DOTALL), not wanted))
         return cls(tuple(rules))
 
     @property
@@ -43,11 +45,12 @@ class Ignore:
 
 
 def component(pattern: str) -> re.Pattern[str]:
-    """A pattern such as `*.py` for a path of equally many components."""
+    """A pattern such as `*.py` for a path of equally many components. Raises `re.error`."""
     return re.compile(_regex(posixpath.normpath(pattern)), re.DOTALL)
 
 
 def _regex(pattern: str) -> str:
+    pattern = re.sub(r"(?:\*\*/)+", "**/", pattern)  # more of them mean no more, and take for ever
     out, at = "", 0
     while at < len(pattern):
         char = pattern[at]

@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,8 +99,10 @@ class LocalImageStore:
 
     def list(self) -> list[Image]:
         """All images, newest last."""
-        digests = set(self._tags().values())
-        found = [self._load(digest).image for digest in digests if self._folder(digest).is_dir()]
+        tags, found = self._tags(), []
+        for digest in set(tags.values()):
+            with suppress(NotFound):  # removed meanwhile
+                found.append(self._load(digest, tags).image)
         return sorted(found, key=lambda image: (image.created, image.digest))
 
     def resolve(self, name: str) -> Image:
@@ -243,7 +245,10 @@ class LocalImageStore:
             tags = self._tags()
             yield tags
             new = self.root / "tags.json.new"
-            new.write_text(json.dumps(tags, indent=1, sort_keys=True))
+            with new.open("w") as file:
+                json.dump(tags, file, indent=1, sort_keys=True)
+                file.flush()
+                os.fsync(file.fileno())
             new.replace(self.root / "tags.json")
 
     def _tags(self) -> dict[str, str]:
@@ -271,11 +276,14 @@ class LocalImageStore:
         config: dict[str, Any] = json.loads((self._folder(digest) / "config.json").read_text())
         return config
 
-    def _load(self, digest: str, tags: Mapping[str, str] | None = None) -> LocalImage:
-        config = self._config(digest)
+    def _load(self, digest: str, tags: Mapping[str, str]) -> LocalImage:
+        try:
+            config = self._config(digest)
+        except FileNotFoundError as err:
+            raise NotFound(f"the image {digest} is gone", advice="Build it again: knit image build") from err
         image = Image(
             digest=digest,
-            names=tuple(sorted(name for name, of in (tags or self._tags()).items() if of == digest)),
+            names=tuple(sorted(name for name, of in tags.items() if of == digest)),
             created=config["created"],
             size=config["size"],
             python=config["python"],

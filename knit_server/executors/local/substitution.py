@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from knit_server.executors.local import trees
@@ -37,6 +38,8 @@ class Substitution:
                 places[mount_path(mount)] = job.root.with_name("inputs") / str(number)
                 trees.remove_tree(places[mount.path])
                 trees.copy_tree(mount.host, places[mount.path], read_only=True)
+        for path, host in places.items():
+            _link(job.root, path, host)
         for path in own_paths(image, ""):
             places.setdefault(path, job.root / path[1:])
         replace = Replacer(places)
@@ -47,6 +50,18 @@ class Substitution:
         argv = ["/bin/sh", "-c", LAUNCH, str(job.root / REFUSED), *command]
         checked([*argv, *env, *env.values()])
         return Command(argv, {"TMPDIR": tmp, **env}, trees.inside(job.root, image.image.workdir))
+
+
+def _link(root: Path, path: str, host: Path) -> None:
+    """Let a relative path lead to a mount as well, where the image has nothing of its own in that place."""
+    place = trees.inside(root, path)
+    with suppress(
+        OSError
+    ):  # a directory with content, or a file on the way: the mount is reached by its full path only
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.is_dir():
+            place.rmdir()
+        place.symlink_to(host)
 
 
 class Replacer:

@@ -42,11 +42,6 @@ class Venv:
     path: Path
     lock: tuple[str, ...]
 
-    @property
-    def works(self) -> bool:
-        """Whether the Python that it was made with is still there."""
-        return (self.path / "bin/python3").exists()
-
 
 def python_version() -> str:
     """The version of the Python at hand, such as 3.11.7."""

@@ -189,6 +189,14 @@ class ExecutorContract:
         ]
         assert [[path.name for path in mount.host.iterdir()] for mount in outputs[1:]] == [["made"], ["made"]]
 
+    async def test_mounts_in_the_image(self, lab: Lab, build: Callable[..., Image]) -> None:
+        """A mount below the image's own directory is reached by its full path and from the working directory."""
+        build("below", "FROM python:3\nWORKDIR /app/out\nWORKDIR /app\nCOPY a.txt .\n", {"a.txt": "text"})
+        out, raw = lab.mount("/app/out"), lab.mount("/app/in/raw", {"f": "f"})
+        script = "cat in/raw/f a.txt > out/one; cat /app/in/raw/f /app/a.txt > /app/out/two"
+        await lab.says(lab.attempt("sh", "-c", script, image="below", inputs=[raw], outputs=[out]))
+        assert [(out.host / name).read_text() for name in ("one", "two")] == ["ftext", "ftext"]
+
     async def test_links_in_inputs(self, lab: Lab) -> None:
         """Links among the inputs stay links."""
         raw = lab.mount("/pfs/raw", {"file": "content"})

@@ -1,4 +1,4 @@
-"""Limits, and what a machine offers: control groups found by trying, left ones removed, the watchdog as the last way."""
+"""Limits and what a machine offers: control groups found by trying, left ones removed, and the watchdog."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from typing import ClassVar
 import pytest
 from executor_contract import ExecutorContract, Lab
 
-from knit_server.executors.base import Image, Phase
+from knit_server.domain.errors import Unavailable
+from knit_server.executors.base import Executor, Image, ImageStore
 from knit_server.executors.local import LocalExecutor, LocalImageStore
 
 
@@ -164,6 +165,28 @@ def test_as_an_ordinary_user(tmp_path: Path) -> None:
     assert "skipped" not in done.stdout
 
 
-def test_phases_are_complete() -> None:
-    """A phase that nobody thought of would be a hole in the scheduler."""
-    assert {phase.value for phase in Phase} == {"running", "succeeded", "failed", "vanished"}
+def test_protocols(images: LocalImageStore) -> None:
+    """The local executor and its images are what the scheduler asks for."""
+    executor: Executor = LocalExecutor(images)
+    store: ImageStore = images
+    assert executor.images is store
+    executor.close()
+
+
+@pytest.mark.bubblewrap
+def test_bubblewrap_is_not_pretended(images: LocalImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without bubblewrap, `auto` says why it is not used, and asking for it fails."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    description = LocalExecutor(images).describe()
+    assert description.sandbox == "substitution"
+    assert "bubblewrap is not installed" in description.notes[0]
+    with pytest.raises(Unavailable, match="bubblewrap is not installed"):
+        LocalExecutor(images, sandbox="bubblewrap").describe()
+
+
+async def test_overcommit(images: LocalImageStore, tmp_path: Path) -> None:
+    """A Run that asks for more than the machine has runs within the machine's limit."""
+    executor = LocalExecutor(images, overcommit=True)
+    lab = Lab(executor, tmp_path)
+    assert (await lab.run(lab.attempt("true", memory=2**60))).code == 0
+    executor.close()
