@@ -63,7 +63,7 @@ $(BIN)/pip:
 	  exit 0; \
 	done; \
 	if [ -n "$$without_venv" ]; then \
-	  echo "$$without_venv cannot make virtual environments: on Debian and Ubuntu, apt install python3-venv" >&2; \
+	  echo "$$without_venv cannot make virtual environments: on Debian and Ubuntu, apt install $$without_venv-venv" >&2; \
 	elif [ -n "$$too_old" ]; then \
 	  echo "Knit needs Python 3.11 or newer; the newest here is $$too_old." >&2; \
 	else \
