@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from knit_server.content import tarball
+from knit_server.content.restore import remove_tree
 from knit_server.executors.base import Image
 from knit_server.service.context import Context
 
@@ -25,12 +25,10 @@ def build(
     """Build an image from a tar.gz stream of its context. Raises `InvalidInput`, `Unsupported` or `OutOfSpace`."""
     folder = Path(tempfile.mkdtemp(prefix="build-", dir=ctx.home / "uploads"))
     try:
-        tarball.extract(context, folder / "context")
-        return ctx.executor.images.build(
-            folder / "context", name, dockerfile=dockerfile, build_args=build_args, progress=progress
-        )
+        tarball.extract(context, folder)
+        return ctx.executor.images.build(folder, name, dockerfile=dockerfile, build_args=build_args, progress=progress)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
 
 
 def find(ctx: Context) -> list[Image]:
