@@ -66,10 +66,16 @@ class Engine:
         self.home = Home(settings.home)
         self.schedules = False
         self._on_take_over = on_take_over
-        self._address: Address | None = None
+        self.address: Address | None = None
         self._guard = threading.Lock()
         self._opened = contextlib.ExitStack()
         self._closed = False
+        self._scheduler: Scheduler | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether Runs are being executed or finished by this process."""
+        return self._scheduler is not None and bool(self._scheduler._drives)
 
     def open(self, *, exclusive: bool = False) -> Context:
         """Open everything; with `exclusive`, only if no other process holds the home. Raises `KnitError`."""
@@ -87,14 +93,18 @@ class Engine:
                 self._schedule(opened)
             else:
                 opened.callback(self.ctx.signals.subscribe(lambda topics: self.home.wake_holder()))
+            with self._guard:
+                if self._closed:  # while it was opening
+                    raise Unavailable("Knit was stopped before it had started")
+                self._opened = opened.pop_all()
+            if not holds:
                 lock.when_free(self._take_over)
-            self._opened = opened.pop_all()
         return self.ctx
 
     def announce(self, address: Address) -> None:
         """Say where this process is reached, once its API answers. One that does not schedule keeps it for later."""
         with self._guard:
-            self._address = address
+            self.address = address
             if self.schedules and not self._closed:
                 self._hand_out(address)
 
@@ -126,6 +136,7 @@ class Engine:
         scheduler = Scheduler(self.ctx, exclusive=own_database, overcommit=self.settings.overcommit)
         opened.callback(scheduler.stop)
         scheduler.start()
+        self._scheduler = scheduler
         listener = self.home.listen(lambda: self.ctx.signals.announce(_EVERYTHING))
         if listener is not None:
             opened.callback(listener.close)
@@ -140,8 +151,8 @@ class Engine:
             try:
                 self.home.withdraw()
                 self._schedule(self._opened)
-                if self._address is not None:
-                    self._hand_out(self._address)
+                if self.address is not None:
+                    self._hand_out(self.address)
             except Exception:
                 log.exception("the home fell free, but this process cannot take it over")
                 return

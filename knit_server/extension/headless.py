@@ -1,0 +1,148 @@
+"""A Jupyter server with nothing in it but Knit: no other extension, service, page or setting of the user.
+
+Of Jupyter server it uses what it is good at: identity, authorisation, TLS, the event loop. Everything else is left out:
+routes, configuration files, files in the user's home, talk.
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import signal
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+from jupyter_server.auth.identity import IdentityProvider
+from jupyter_server.serverapp import ServerApp
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from traitlets.config import Config
+
+from knit_server.domain.errors import Conflict, InvalidInput, KnitError, Unavailable
+from knit_server.engine import Engine, Settings
+from knit_server.extension.app import KnitExtension
+from knit_server.handlers.base import NothingHere
+
+Ready = Callable[[Engine], None]
+
+
+class HeadlessServer(ServerApp):
+    """The server of `knit serve`. Build it with `build`."""
+
+    on_ready: Ready
+    failure: KnitError | None = None
+    """Why it had to stop, None if it was asked to."""
+
+    @property
+    def extension(self) -> KnitExtension:
+        """Knit in this server."""
+        found: KnitExtension = self.extension_manager.extension_points[KnitExtension.name].app
+        return found
+
+    # --- nothing of the user's, nothing written outside the home ------------------------------------------------------
+
+    @property
+    def config_file_paths(self) -> list[str]:
+        """No configuration file is read, neither by the server nor by the extension."""
+        return []
+
+    def migrate_config(self) -> None:
+        """There is no old configuration."""
+
+    def init_event_logger(self) -> None:
+        """Nobody can subscribe to Jupyter's own events here."""
+
+    def init_metrics(self) -> None:
+        """There is no page that shows them."""
+
+    def write_server_info_file(self) -> None:
+        """The home's server.json says where this server is."""
+
+    def remove_server_info_file(self) -> None:
+        """There is none."""
+
+    def remove_browser_open_files(self) -> None:
+        """There are none."""
+
+    # --- nothing but Knit ---------------------------------------------------------------------------------------------
+
+    def init_webapp(self) -> None:
+        """Keep the settings and drop every route; Knit's own come with the extension."""
+        self.tornado_settings["default_handler_class"] = NothingHere
+        super().init_webapp()
+        self.web_app.wildcard_router.rules.clear()
+
+    def init_httpserver(self) -> None:
+        """Bind the port at once and for good. Raises `KnitError` if that is not possible."""
+        try:
+            sockets = bind_sockets(self.port, self.ip)
+            self._http_server = HTTPServer(self.web_app, ssl_options=self.ssl_options)
+        except OSError as err:  # ssl.SSLError is one
+            raise _cannot_listen(err, self.ip, self.port, self.certfile) from err
+        self.port = sockets[0].getsockname()[1]
+        self._http_server.add_sockets(sockets)
+
+    @property
+    def http_server(self) -> HTTPServer:
+        """The server for HTTP."""
+        return self._http_server
+
+    # --- from start to stop -------------------------------------------------------------------------------------------
+
+    def init_signal(self) -> None:
+        """Stop on SIGINT and SIGTERM, without asking."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self.stop(from_signal=True))
+
+    def start_app(self) -> None:
+        """Say nothing yet: `on_ready` does when the API answers."""
+
+    async def _post_start(self) -> None:
+        if self._stopping:  # a signal was faster
+            return
+        await super()._post_start()  # type: ignore[no-untyped-call]
+        self.failure, engine = self.extension.failure, self.extension.engine
+        if self.failure is not None:
+            self.stop()
+        elif engine is not None:
+            await self.extension.host.workers.call(self.on_ready, engine)
+
+
+def build(
+    settings: Settings, *, token: str, folder: Path, host: str, port: int, certfile: str, keyfile: str, log_level: int,
+    on_ready: Ready,
+) -> HeadlessServer:  # fmt: skip
+    """Return a server that listens already and answers once it is `start`ed. Raises `KnitError`.
+
+    `folder` is where Jupyter server may write whatever it likes to write. There can be one such server in a process.
+    """
+    config = Config()
+    config.IdentityProvider.token = token
+    for name in ("database_url", "store_url", "sandbox", "overcommit", "max_cpu", "max_memory"):
+        config.KnitExtension[name] = getattr(settings, name)
+    config.KnitExtension.home = str(settings.home)
+    config.KnitExtension.exclusive = True
+    server: HeadlessServer = HeadlessServer.instance(
+        config=config, jpserver_extensions={"knit_server": True}, reraise_server_extension_failures=True,
+        identity_provider_class=IdentityProvider, allow_unauthenticated_access=False,
+        cookie_secret=secrets.token_bytes(),
+        ip=host, port=port, port_retries=0, certfile=certfile, keyfile=keyfile, allow_root=True, open_browser=False,
+        no_browser_open_file=True, log_level=log_level, root_dir=str(folder), config_dir=str(folder / "config"),
+        data_dir=str(folder / "data"), runtime_dir=str(folder / "runtime"), terminals_enabled=False,
+    )  # fmt: skip
+    server.on_ready = on_ready
+    server.initialize(argv=[], find_extensions=False)
+    return server
+
+
+def _cannot_listen(err: OSError, host: str, port: int, certfile: str) -> KnitError:
+    if isinstance(err, ssl.SSLError):
+        return InvalidInput(f"the certificate {certfile} cannot be used: {err}", advice="Give PEM files that fit.")
+    if err.errno == errno.EADDRINUSE:
+        return Conflict(
+            f"port {port} of {host} is taken", advice="Choose another with --port N; --port 0 takes a free one."
+        )
+    if err.errno == errno.EACCES:
+        return InvalidInput(f"port {port} is for root alone", advice="Choose one from 1024 on with --port N.")
+    return Unavailable(f"cannot listen at {host}:{port}: {err.strerror or err}", advice="Check --host and --port.")
