@@ -35,7 +35,7 @@ def read(text: str, source: str) -> tuple[Json, list[str]]:
 class _PlanReader(Reader):
     def __init__(self, source: str) -> None:
         super().__init__(source)
-        self.warnings: list[str] = []
+        self._warnings: list[tuple[int, str]] = []
         self._members: dict[str, Callable[[str, yaml.Node], object]] = {
             "annotations": self.texts,
             "image": self.text,
@@ -49,6 +49,11 @@ class _PlanReader(Reader):
             "on_node": self._on_node,
             "service_account": self.text,
         }
+
+    @property
+    def warnings(self) -> list[str]:
+        """What has no effect, in the order of the file."""
+        return [f"{self.source}:{line}: {told}" for line, told in sorted(self._warnings)]
 
     def plan(self, node: yaml.Node) -> Json:
         """Read the whole Plan."""
@@ -68,9 +73,8 @@ class _PlanReader(Reader):
         likely = difflib.get_close_matches(key.lower(), words, n=1, cutoff=0.6)
         hint = f"did you mean {likely[0]}?" if likely else f"known keys: {', '.join(words)}."
         inside = "" if name == "the Plan" else f" in {name}"
-        self.warnings.append(
-            f"{self.source}:{node.start_mark.line + 1}: unknown key {key!r}{inside} is ignored; {hint}"
-        )
+        told = f"unknown key {key!r}{inside} is ignored; {hint}"
+        self._warnings.append((node.start_mark.line + 1, told))
 
     def _mounts(self, name: str, node: yaml.Node) -> list[Json]:
         if form(node) == "mapping":

@@ -69,7 +69,7 @@ def double() -> Iterator[Double]:
             except ConnectionError:
                 self.close_connection = True
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *args: object) -> None:
             pass
 
         def answer(self) -> None:
