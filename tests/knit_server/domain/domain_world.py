@@ -47,8 +47,9 @@ def derived_id(*parts: str) -> str:
 class World:
     """What a Knit server keeps, in dictionaries; also the `Facts` of lineage."""
 
-    def __init__(self, limit: int = 1000) -> None:
+    def __init__(self, limit: int = 1000, *, settled_only: bool = False) -> None:
         self.limit = limit
+        self.settled_only = settled_only  # combine with nominations that are not pending themselves, as Knitfab does
         self.now = 1_800_000_000_000
         self.plans: dict[PlanId, Plan] = {}
         self.data: dict[KnitId, Data] = {}
@@ -98,7 +99,15 @@ class World:
         """Take one pending nomination and make the Runs that follow from it."""
         plan_id, trigger = self.pending.pop(position)
         plan = self.plans[plan_id]
-        nominated = {asked.path: self.nominated.get((plan_id, asked.path), []) for asked in plan.inputs}
+        pending = self.pending if self.settled_only else []
+        nominated = {
+            asked.path: [
+                knit_id
+                for knit_id in self.nominated.get((plan_id, asked.path), [])
+                if (plan_id, _at(asked.path, knit_id)) not in pending
+            ]
+            for asked in plan.inputs
+        }
         found = matching.project(plan, trigger, nominated, self._known, limit=self.limit)
         for combination in found.new:
             key = matching.run_key(plan_id, combination)
@@ -121,13 +130,21 @@ class World:
 
     def settle(self, choose: Callable[[int], int] = lambda count: 0) -> World:
         """Project and finish, in the order that `choose` (a number below `count`) gives, until nothing is left."""
-        while work := len(self.pending) + len(waiting := self._waiting()):
-            chosen = choose(work)
-            if chosen < len(self.pending):
-                self.project(chosen)
-            else:
-                self.finish(waiting[chosen - len(self.pending)])
+        while self.step(choose):
+            pass
         return self
+
+    def step(self, choose: Callable[[int], int] = lambda count: 0) -> bool:
+        """Project one nomination or finish one Run; False if there is none."""
+        waiting = self._waiting()
+        if not self.pending and not waiting:
+            return False
+        chosen = choose(len(self.pending) + len(waiting))
+        if chosen < len(self.pending):
+            self.project(chosen)
+        else:
+            self.finish(waiting[chosen - len(self.pending)])
+        return True
 
     # --- what lineage asks
 
