@@ -12,19 +12,6 @@ HEAVY = (
     "httpx", "rich", "yaml", "blake3", "zstandard", "isal", "tornado", "sqlalchemy", "fsspec", "jupyter_server",
     "kubernetes", "ipywidgets",
 )  # fmt: skip
-    "httpx",
-    "rich",
-    "yaml",
-    "blake3",
-    "zstandard",
-    "isal",
-    "tornado",
-    "sqlalchemy",
-    "fsspec",
-    "jupyter_server",
-    "kubernetes",
-    "ipywidgets",
-]
 
 
 def python(code: str) -> str:
