@@ -89,13 +89,15 @@ decision = Table(
     metadata,
     _seq(),
     Column("cause_id", Uuid, ForeignKey("cause.cause_id"), nullable=False, index=True),
-    Column("knit_id", Uuid, nullable=False, index=True),
-    Column("plan_id", Uuid, nullable=False, index=True),
+    Column("knit_id", Uuid, nullable=False),
+    Column("plan_id", Uuid, nullable=False),
     Column("path", Text, nullable=False),
     Column("reason", Text, nullable=False),  # domain.matching.Reason
     Column("times", Integer, nullable=False),
     Column("detail", Text),  # JSON: missing tags, or the first Runs made
-    Column("at", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
+    Index("ix_decision_data", "knit_id", "seq"),  # the newest are asked for
+    Index("ix_decision_plan", "plan_id", "seq"),
 )
 
 run = Table(
@@ -138,7 +140,7 @@ content = Table(
     metadata,
     Column("content_id", String(80), primary_key=True),
     Column("bytes_id", String(80), nullable=False, index=True),
-    Column("manifest", Text, nullable=False),
+    Column("manifest", Text, nullable=False, index=True),
     Column("size", BigInteger, nullable=False),
     Column("files", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),

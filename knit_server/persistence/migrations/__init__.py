@@ -9,11 +9,15 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import func, select
 from sqlalchemy.engine import Engine
 
 from knit_server.domain.errors import Conflict
 
 _LOCATION = "knit_server.persistence:migrations"
+
+_LOCK = 0x6B6E6975
+"""Key of PostgreSQL's advisory lock that lets one process at a time migrate."""
 
 
 def head() -> str:
@@ -29,6 +33,8 @@ def upgrade(engine: Engine) -> None:
     with engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
         present = MigrationContext.configure(connection).get_current_revision()
         if present == scripts.get_current_head():
             return

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("content_id", name=op.f("pk_content")),
     )
     op.create_index(op.f("ix_content_bytes_id"), "content", ["bytes_id"], unique=False)
+    op.create_index(op.f("ix_content_manifest"), "content", ["manifest"], unique=False)
     op.create_table(
         "event",
         sa.Column("event_id", SEQUENCE, autoincrement=True, nullable=False),
@@ -106,8 +107,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_decision")),
     )
     op.create_index(op.f("ix_decision_cause_id"), "decision", ["cause_id"], unique=False)
-    op.create_index(op.f("ix_decision_knit_id"), "decision", ["knit_id"], unique=False)
-    op.create_index(op.f("ix_decision_plan_id"), "decision", ["plan_id"], unique=False)
+    op.create_index(op.f("ix_decision_at"), "decision", ["at"], unique=False)
+    op.create_index("ix_decision_data", "decision", ["knit_id", "seq"], unique=False)
+    op.create_index("ix_decision_plan", "decision", ["plan_id", "seq"], unique=False)
     op.create_table(
         "plan_input",
         sa.Column("input_id", SEQUENCE, autoincrement=True, nullable=False),
@@ -178,7 +180,7 @@ def upgrade() -> None:
         "nomination",
         sa.Column("input_id", SEQUENCE, nullable=False),
         sa.Column("knit_id", sa.String(length=36), nullable=False),
-        sa.Column("pending", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("pending", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("cause_id", sa.String(length=36), nullable=True),
         sa.Column("hops", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["cause_id"], ["cause.cause_id"], name=op.f("fk_nomination_cause_id")),
