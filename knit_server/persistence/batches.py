@@ -1,4 +1,4 @@
-"""Cutting long lists for `IN (...)`: databases limit the number of bound values in a statement."""
+"""What goes into `IN (...)`: not too many values at once, and no texts that a database refuses."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ T = TypeVar("T")
 
 BATCH = 500
 """Values in one statement; SQLite's own limit was 999 for long."""
+
+
+def possible(ids: Iterable[str]) -> list[str]:
+    """Return, once each, those of `ids` that may be ids at all: users may ask for anything, also with NULs in it."""
+    return [each for each in dict.fromkeys(ids) if each.isascii() and each.isprintable()]
 
 
 def batched(values: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:

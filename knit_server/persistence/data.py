@@ -14,7 +14,7 @@ from knit_server.domain.ids import KnitId, RunId
 from knit_server.domain.runs import Status
 from knit_server.domain.tags import Tag, Tags
 from knit_server.persistence import events, tables, tags
-from knit_server.persistence.batches import batched
+from knit_server.persistence.batches import batched, possible
 from knit_server.persistence.database import Transaction
 
 _data = tables.data
@@ -51,7 +51,7 @@ def get(tx: Transaction, knit_id: str) -> Data:
 def many(tx: Transaction, knit_ids: Iterable[str]) -> dict[str, Data]:
     """Return those of the Data that exist, by id."""
     found: dict[str, Data] = {}
-    for some in batched(dict.fromkeys(knit_ids)):
+    for some in batched(possible(knit_ids)):
         query = sa.select(*_columns).select_from(_joined).where(_data.c.knit_id.in_(some))
         found |= {each.knit_id: each for each in _values(tx, query)}
     return found
@@ -62,8 +62,10 @@ def made_by(tx: Transaction, run_ids: Iterable[str]) -> dict[str, list[Data]]:
     found: dict[str, list[Data]] = {}
     for some in batched(dict.fromkeys(run_ids)):
         query = sa.select(*_columns).select_from(_joined).where(_data.c.run_id.in_(some))
-        for each in _values(tx, query.order_by(_data.c.path == tables.LOG, _data.c.path)):
+        for each in _values(tx, query):
             found.setdefault(each.run_id, []).append(each)
+    for made in found.values():  # sorted here: databases differ in how they order texts
+        made.sort(key=lambda each: (each.path is None, each.path))
     return found
 
 
@@ -75,9 +77,9 @@ def find(tx: Transaction, wanted: Tags, since: int | None, until: int | None) ->
     conditions = _conditions(tx, wanted)
     if conditions is None:
         return []
-    when = sa.func.coalesce(_data.c.timestamp, tables.run.c.updated_at)
-    conditions += [when >= since] if since is not None else []
-    conditions += [when < until] if until is not None else []
+    if since is not None or until is not None:
+        unset = sa.and_(_data.c.timestamp.is_(None), *_within(tables.run.c.updated_at, since, until))
+        conditions.append(sa.or_(sa.and_(*_within(_data.c.timestamp, since, until)), unset))
     return _values(tx, sa.select(*_columns).select_from(_joined).where(*conditions).order_by(*_by_time))
 
 
@@ -114,11 +116,15 @@ def _conditions(tx: Transaction, wanted: Tags) -> list[sa.ColumnElement[bool]] |
     if len(ids) < len(set(users)):
         return None
     conditions: list[sa.ColumnElement[bool]] = []
-    # The rarest tag drives the query; the others filter what it finds.
+    # What is rarest drives the query: an id, an instant, or the rarest tag. The others filter what it finds.
     ordered = sorted(ids, key=lambda tag: tags.uses(tx, tag)) if len(ids) > 1 else list(ids)
-    for tag in ordered:
+    named = any(tag.key in (domain_tags.ID, domain_tags.TIMESTAMP) for tag in system)
+    for index, tag in enumerate(ordered):
         carrying = sa.select(tables.data_tag.c.knit_id).where(tables.data_tag.c.tag_id == ids[tag])
-        conditions.append(_data.c.knit_id.in_(carrying))
+        if index == 0 and not named:
+            conditions.append(_data.c.knit_id.in_(carrying))
+        else:
+            conditions.append(carrying.where(tables.data_tag.c.knit_id == _data.c.knit_id).exists())
     for tag in system:
         condition = _system_condition(tag)
         if condition is None:
@@ -127,9 +133,14 @@ def _conditions(tx: Transaction, wanted: Tags) -> list[sa.ColumnElement[bool]] |
     return conditions
 
 
+def _within(column: sa.Column[int], since: int | None, until: int | None) -> list[sa.ColumnElement[bool]]:
+    bounds = [column >= since] if since is not None else []
+    return [*bounds, column < until] if until is not None else bounds
+
+
 def _system_condition(tag: Tag) -> sa.ColumnElement[bool] | None:
     if tag.key == domain_tags.ID:
-        return _data.c.knit_id == tag.value
+        return _data.c.knit_id.in_(possible([tag.value]))
     if tag.key == domain_tags.TIMESTAMP:
         return _data.c.timestamp == times.parse_instant(tag.value)
     ended = [Status.FAILED.value, Status.INVALIDATED.value]

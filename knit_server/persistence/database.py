@@ -17,6 +17,9 @@ from knit_server.persistence import migrations
 MATCHING_LOCK = 0x6B6E6974
 """Key of PostgreSQL's advisory lock that lets one transaction at a time change what matches ("knit" in ASCII)."""
 
+EVENTS_LOCK = 0x6B6E6976
+"""Key of the one under which events get their ids and become visible, in the same order."""
+
 BUSY_TIMEOUT = 30_000
 """How long SQLite waits for another process's transaction, in milliseconds."""
 
@@ -24,11 +27,13 @@ Topics = frozenset[str]
 
 
 class Transaction:
-    """One transaction: a connection, and the topics to announce after its commit."""
+    """One transaction: a connection, what is written right before its commit, and the topics announced after it."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.topics: set[str] = set()
+        self.events: list[dict[str, object]] = []
+        self.before_commit: list[Callable[[], None]] = []
 
     @property
     def is_sqlite(self) -> bool:
@@ -46,9 +51,13 @@ class Transaction:
         self.topics.update(topics)
 
     def lock_matching(self) -> None:
-        """Let no other transaction change what matches until this one ends."""
+        """Let no other transaction change what matches until this one ends. To be called before anything is written."""
+        self.lock(MATCHING_LOCK)
+
+    def lock(self, key: int) -> None:
+        """Wait until no other transaction holds the lock `key`, and hold it until this one ends."""
         if not self.is_sqlite:
-            self.execute(sa.select(sa.func.pg_advisory_xact_lock(MATCHING_LOCK)))
+            self.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
 
 class Database:
@@ -73,8 +82,12 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Transaction]:
-        """A consistent look; whatever is written in it is rolled back."""
+        """A consistent look: all of it shows one instant. Whatever is written in it is rolled back."""
         with translated(), self._engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ")
             yield Transaction(connection)
 
     @contextlib.contextmanager
@@ -85,6 +98,8 @@ class Database:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             transaction = Transaction(connection)
             yield transaction
+            for last in transaction.before_commit:
+                last()
             connection.commit()
         if transaction.topics:
             self.on_commit(frozenset(transaction.topics))
@@ -143,6 +158,8 @@ def translated() -> Iterator[None]:
     """Turn the database driver's errors that people can act on into `KnitError`; leave defects as they are."""
     try:
         yield
+    except exc.TimeoutError as err:
+        raise Unavailable("the database is busy: no connection fell free", advice="Try again in a moment.") from err
     except exc.DBAPIError as err:
         text = str(err.orig)
         for words, error in _MEANINGS:

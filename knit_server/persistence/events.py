@@ -1,4 +1,7 @@
-"""The change stream at rest: one row for each thing that happened, with a growing id."""
+"""The change stream at rest: one row for each thing that happened, with a growing id.
+
+Whoever reads on from the last id he saw misses nothing: ids become visible in their order.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from knit_server.persistence import tables
-from knit_server.persistence.database import Transaction
+from knit_server.persistence.database import EVENTS_LOCK, Transaction
 
 _event = tables.event
 
@@ -26,11 +29,20 @@ class Event:
 
 
 def record(tx: Transaction, kind: str, what: Sequence[tuple[str, Mapping[str, object]]], now: int) -> None:
-    """Add events about these subjects."""
-    if what:
-        rows = [{"at": now, "kind": kind, "subject": id_, "payload": json.dumps(dict(load))} for id_, load in what]
-        tx.execute(sa.insert(_event), rows)
-        tx.announce("events")
+    """Add events about these subjects; they are written right before the commit."""
+    if not what:
+        return
+    if not tx.events:
+        tx.before_commit.append(lambda: _write(tx))
+    tx.events += [{"at": now, "kind": kind, "subject": id_, "payload": json.dumps(dict(load))} for id_, load in what]
+    tx.announce("events")
+
+
+def _write(tx: Transaction) -> None:
+    # The lock is the last one taken and held only over the commit: sequences of PostgreSQL know nothing of commits, so
+    # that a transaction with smaller ids could become visible after one with larger ids, which readers would miss.
+    tx.lock(EVENTS_LOCK)
+    tx.execute(sa.insert(_event), tx.events)
 
 
 def after(tx: Transaction, last: int, limit: int) -> list[Event]:

@@ -41,8 +41,10 @@ class SqlFacts:
         made: dict[RunId, list[Assignment]] = {}
         for some in batched(runs_):
             query = sa.select(tables.data.c.knit_id, tables.data.c.run_id, tables.data.c.path)
-            for row in self._tx.execute(query.where(tables.data.c.run_id.in_(some)).order_by(tables.data.c.path)):
+            for row in self._tx.execute(query.where(tables.data.c.run_id.in_(some))):
                 made.setdefault(RunId(row.run_id), []).append(Assignment(path=row.path, knit_id=KnitId(row.knit_id)))
+        for each in made.values():
+            each.sort(key=lambda assignment: assignment.path)
         return {
             run: Links(
                 run_id=run,

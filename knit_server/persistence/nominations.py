@@ -48,8 +48,8 @@ def anchored(tx: Transaction, probes: Iterable[Tag]) -> list[InputRef]:
 
 def inputs_of(tx: Transaction, plan_id: str) -> list[InputRef]:
     """Return the inputs of a Plan, by path."""
-    query = sa.select(_input).where(_input.c.plan_id == plan_id).order_by(_input.c.path)
-    return [_ref(row) for row in tx.execute(query)]
+    found = [_ref(row) for row in tx.execute(sa.select(_input).where(_input.c.plan_id == plan_id))]
+    return sorted(found, key=lambda each: each.path)
 
 
 def of_data(tx: Transaction, knit_ids: Iterable[str]) -> dict[str, list[InputRef]]:
@@ -57,9 +57,10 @@ def of_data(tx: Transaction, knit_ids: Iterable[str]) -> dict[str, list[InputRef
     found: dict[str, list[InputRef]] = {}
     for some in batched(knit_ids):
         query = sa.select(_nomination.c.knit_id, *_input.c).select_from(_joined)
-        query = query.where(_nomination.c.knit_id.in_(some)).order_by(_input.c.plan_id, _input.c.path)
-        for row in tx.execute(query):
+        for row in tx.execute(query.where(_nomination.c.knit_id.in_(some))):
             found.setdefault(row.knit_id, []).append(_ref(row))
+    for refs in found.values():
+        refs.sort(key=lambda each: (each.plan_id, each.path))
     return found
 
 

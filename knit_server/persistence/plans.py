@@ -25,7 +25,7 @@ from knit_server.domain.plans import (
 )
 from knit_server.domain.tags import Tag, Tags, digest
 from knit_server.persistence import tables
-from knit_server.persistence.batches import batched
+from knit_server.persistence.batches import batched, possible
 from knit_server.persistence.database import Transaction
 
 
@@ -65,7 +65,7 @@ def get(tx: Transaction, plan_id: str) -> Plan:
 def many(tx: Transaction, plan_ids: Iterable[str]) -> dict[str, Plan]:
     """Return those of the Plans that exist, by id."""
     found: dict[str, Plan] = {}
-    for some in batched(dict.fromkeys(plan_ids)):
+    for some in batched(possible(plan_ids)):
         for row in tx.execute(sa.select(tables.plan).where(tables.plan.c.plan_id.in_(some))):
             found[row.plan_id] = _plan(row)
     return found

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from knit_server.domain.runs import Run, Status
 from knit_server.persistence import tables
+from knit_server.persistence.batches import possible
 from knit_server.persistence.database import Transaction
 from knit_server.persistence.runs import to_run
 
@@ -26,12 +27,12 @@ def find_runs(
     """Return Runs that fit any value of each list that is not empty and changed in [since, until), latest last."""
     where: list[sa.ColumnElement[bool]] = []
     if plans:
-        where.append(_run.c.plan_id.in_(plans))
+        where.append(_run.c.plan_id.in_(possible(plans)))
     if inputs:
-        took = sa.select(tables.run_input.c.run_id).where(tables.run_input.c.knit_id.in_(inputs))
+        took = sa.select(tables.run_input.c.run_id).where(tables.run_input.c.knit_id.in_(possible(inputs)))
         where.append(_run.c.run_id.in_(took))
     if outputs:
-        made = sa.select(tables.data.c.run_id).where(tables.data.c.knit_id.in_(outputs))
+        made = sa.select(tables.data.c.run_id).where(tables.data.c.knit_id.in_(possible(outputs)))
         where.append(_run.c.run_id.in_(made))
     if statuses:
         where.append(_run.c.status.in_([status.value for status in statuses]))

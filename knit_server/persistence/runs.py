@@ -11,7 +11,7 @@ from knit_server.domain.errors import InvalidTransition, NotFound
 from knit_server.domain.ids import CauseId, KnitId, PlanId, RunId
 from knit_server.domain.runs import Assignment, Exit, Run, Status
 from knit_server.persistence import events, tables
-from knit_server.persistence.batches import batched
+from knit_server.persistence.batches import batched, possible
 from knit_server.persistence.database import Transaction
 
 _run = tables.run
@@ -76,10 +76,17 @@ def get(tx: Transaction, run_id: str) -> Run:
     return found[run_id]
 
 
+def lock(tx: Transaction, run_id: str) -> Run:
+    """Return a Run that nobody else moves until the transaction ends. Raises `NotFound`."""
+    query = sa.select(_run).where(_run.c.run_id.in_(possible([run_id]))).with_for_update(key_share=True)
+    row = tx.execute(query).first()
+    return get(tx, run_id) if row is None else to_run(row)
+
+
 def many(tx: Transaction, run_ids: Iterable[str]) -> dict[str, Run]:
     """Return those of the Runs that exist, by id."""
     found: dict[str, Run] = {}
-    for some in batched(dict.fromkeys(run_ids)):
+    for some in batched(possible(run_ids)):
         for row in tx.execute(sa.select(_run).where(_run.c.run_id.in_(some))):
             found[row.run_id] = to_run(row)
     return found
@@ -108,8 +115,8 @@ def move(tx: Transaction, old: Run, new: Run) -> None:
 def move_plan(tx: Transaction, plan_id: str, old: Status, new: Status, now: int) -> int:
     """Switch all Runs of a Plan from `old` to `new` without touching `updated_at`; return how many there were."""
     here = sa.and_(_run.c.plan_id == plan_id, _run.c.status == old.value)
-    moved = [row.run_id for row in tx.execute(sa.select(_run.c.run_id).where(here))]
-    tx.execute(sa.update(_run).where(here).values(status=new.value))
+    switch = sa.update(_run).where(here).values(status=new.value).returning(_run.c.run_id)
+    moved = [row.run_id for row in tx.execute(switch)]
     events.record(tx, "run", [(run_id, {"status": new.value, "planId": plan_id}) for run_id in moved], now)
     return len(moved)
 
@@ -127,9 +134,9 @@ def inputs_of(tx: Transaction, run_ids: Iterable[str]) -> dict[str, tuple[Assign
     found: dict[str, list[Assignment]] = {}
     for some in batched(run_ids):
         query = sa.select(tables.run_input).where(tables.run_input.c.run_id.in_(some))
-        for row in tx.execute(query.order_by(tables.run_input.c.path, tables.run_input.c.knit_id)):
+        for row in tx.execute(query):
             found.setdefault(row.run_id, []).append(Assignment(path=row.path, knit_id=KnitId(row.knit_id)))
-    return {run_id: tuple(rows) for run_id, rows in found.items()}
+    return {run_id: tuple(sorted(rows, key=lambda each: (each.path, each.knit_id))) for run_id, rows in found.items()}
 
 
 def consumers(tx: Transaction, knit_ids: Iterable[str]) -> list[tuple[KnitId, str, RunId]]:

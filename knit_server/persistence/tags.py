@@ -46,9 +46,9 @@ def attach(tx: Transaction, pairs: Sequence[tuple[str, Tag]]) -> None:
 
 def detach(tx: Transaction, knit_id: str, tags: Iterable[Tag]) -> None:
     """Take tags away from a Data."""
-    ids = find(tx, tags)
-    where = sa.and_(tables.data_tag.c.knit_id == knit_id, tables.data_tag.c.tag_id.in_(ids.values()))
-    tx.execute(sa.delete(tables.data_tag).where(where))
+    for some in batched(find(tx, tags).values()):
+        where = sa.and_(tables.data_tag.c.knit_id == knit_id, tables.data_tag.c.tag_id.in_(some))
+        tx.execute(sa.delete(tables.data_tag).where(where))
 
 
 def of(tx: Transaction, knit_ids: Iterable[str]) -> dict[str, Tags]:

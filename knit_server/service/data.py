@@ -157,7 +157,7 @@ def upload(ctx: Context, stream: BinaryIO, tags: Iterable[Tag] = ()) -> DataView
 def fail_upload(ctx: Context, run_id: str, why: str) -> None:
     """End an upload that did not come to its end: its Run is failed, its Data has no content. May be repeated."""
     with ctx.db.write() as tx:
-        run = runs.get(tx, run_id)
+        run = runs.lock(tx, run_id)
         if run.status in TERMINAL:
             return
         now = ctx.now()
@@ -191,6 +191,9 @@ def upload_plan(ctx: Context, tx: Transaction) -> PlanId:
     """Return the id of the built-in Plan whose Runs are uploads, registering it the first time."""
     found = plans.named(tx, UPLOADED)
     if found is None:
+        tx.lock_matching()  # two first uploads at once must not both register it
+        found = plans.named(tx, UPLOADED)
+    if found is None:
         found = Plan(plan_id=PlanId(ctx.new_id()), name=UPLOADED)
         plans.insert(tx, found, ctx.now())
     return found.plan_id
@@ -200,12 +203,13 @@ def _commit_upload(ctx: Context, run_id: RunId, knit_id: KnitId, snapshot: Snaps
     with ctx.db.write() as tx:
         tx.lock_matching()
         now = ctx.now()
-        run = runs.get(tx, run_id)
+        run = runs.lock(tx, run_id)
         completing = edges.complete(run, now)
         runs.move(tx, run, completing)
         runs.move(tx, completing, edges.finish(completing, now))
         data.settle(tx, knit_id, keep(ctx, tx, snapshot), now)
-        data.retag(tx, knit_id, tags, now)
+        if tags:
+            data.retag(tx, knit_id, tags, now)
         projection.nominate_data(ctx, tx, [data.get(tx, knit_id)], projection.Cause(run.cause, 0))
         leases.drop(tx, [run_id])
         return views.data_views(tx, [data.get(tx, knit_id)])[0]

@@ -67,6 +67,7 @@ def show(ctx: Context, plan_id: str) -> PlanView:
 def set_active(ctx: Context, plan_id: str, active: bool) -> PlanView:
     """Switch a Plan on or off; its waiting Runs follow. Raises `NotFound`, also for built-in Plans."""
     with ctx.db.write() as tx:
+        tx.lock_matching()  # a Run made meanwhile must know whether the Plan is on
         plan = plans.get(tx, plan_id)
         if plan.spec is None:
             raise NotFound(f"Plan {plan_id} is built in", advice="Only Plans that were applied can be switched.")

@@ -76,7 +76,7 @@ def tearoff(ctx: Context, run_id: str) -> RunView:
 
 def _stop(ctx: Context, run_id: str, edge: Callable[[Run], Run]) -> RunView:
     with ctx.db.write() as tx:
-        run = runs.get(tx, run_id)
+        run = runs.lock(tx, run_id)
         stopped = edge(run)
         if plans.get(tx, run.plan_id).spec is None and stopped.status is Status.COMPLETING:
             raise Conflict(
