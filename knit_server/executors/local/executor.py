@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections import OrderedDict
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 from knit_server.domain.errors import Conflict, Unavailable
@@ -105,6 +106,7 @@ class LocalExecutor:
                 self._start(job, sandbox.command(job), held)
         except BaseException:
             os.close(held)
+            self._clean(job.root)
             raise
         return Started(image_digest=image.image.digest, sandbox=sandbox.name)
 
@@ -119,7 +121,7 @@ class LocalExecutor:
             return ended if ended is not None else await asyncio.to_thread(self._vanish, attempt)
         await running.wait()
         observation = self._settle(running)
-        await asyncio.to_thread(self._clean, running)
+        await asyncio.to_thread(self._clean, running.root)
         return observation
 
     def observe(self, attempt: AttemptId) -> Observation:
@@ -131,7 +133,7 @@ class LocalExecutor:
         if not running.ended:
             return Observation(phase=Phase.RUNNING)
         observation = self._settle(running)
-        self._clean(running)
+        self._clean(running.root)
         return observation
 
     def stop(self, attempt: AttemptId) -> None:
@@ -154,7 +156,7 @@ class LocalExecutor:
             for inner in running.rest():
                 inner.join(_PATIENCE)
             self._settle(running)
-            self._clean(running)
+            self._clean(running.root)
         groups = self.__dict__.get("_groups", (None, ()))[0]
         if groups is not None:
             groups.close()
@@ -209,7 +211,13 @@ class LocalExecutor:
         finally:
             for descriptor in (*command.inherit, *([] if log is None else [log])):
                 os.close(descriptor)
-        running = Running(attempt.id, process, Watched(process.pid), job.root, held, command.status, group)
+        try:
+            watched = Watched(process.pid)
+        except OSError:  # out of descriptors: what cannot be watched must not run
+            process.kill()
+            process.wait()
+            raise
+        running = Running(attempt.id, process, watched, job.root, held, command.status, group)
         self._running[attempt.id] = running
         if memory is not None and (group is None or not group.limits_memory):
             self._watchdog.watch(str(attempt.id), process.pid, memory, lambda: self._exceeded(running))
@@ -234,10 +242,10 @@ class LocalExecutor:
             self._ended.popitem(last=False)
         return observation
 
-    def _clean(self, running: Running) -> None:
+    def _clean(self, root: Path) -> None:
         """Remove the program's private files; outputs and log lie elsewhere."""
-        trees.remove_tree(running.root)
-        trees.remove_tree(running.root.with_name("inputs"))
+        trees.remove_tree(root)
+        trees.remove_tree(root.with_name("inputs"))
 
     def _vanish(self, attempt: AttemptId) -> Observation:
         """Kill what another server left of the attempt."""

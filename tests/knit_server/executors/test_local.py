@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -137,29 +138,36 @@ class TestBubblewrapWatchdog(TestBubblewrap):
     settings: ClassVar = {"sandbox": "bubblewrap", "limits": "watchdog"}
 
 
+def reachable(hold: str, *paths: Path) -> list[str]:
+    """Shell commands that let others than root come to these paths, in a mount namespace of its own; `hold` is empty."""
+    closed = {parent for path in paths for parent in path.parents if not parent.stat().st_mode & 0o001}
+    tops = {folder for folder in closed if not closed & set(folder.parents)}
+    commands = [f"mount -t tmpfs -o mode=755 tmpfs {hold}"]
+    for number, path in enumerate(paths):
+        commands.append(f"mkdir {hold}/{number} && mount --bind {path} {hold}/{number}")
+    commands += [f"mount -t tmpfs -o mode=755 tmpfs {folder}" for folder in sorted(tops)]
+    for number, path in enumerate(paths):
+        if any(path.is_relative_to(top) for top in tops):
+            commands.append(f"mkdir -p {path} && mount --bind {hold}/{number} {path}")
+    return commands
+
+
 @pytest.mark.slow
 @pytest.mark.bubblewrap
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="only root can become someone else")
 def test_as_an_ordinary_user(tmp_path: Path) -> None:
     """The contract holds for a server without any rights, too."""
-    python, packages, checkout = tmp_path / "python", tmp_path / "packages", tmp_path / "checkout"
-    for folder in (python, packages, checkout):
-        folder.mkdir()
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    work = tmp_path / "work"
-    work.mkdir()
-    os.chown(work, 65534, 65534)
-    root = Path(__file__).parents[3]
-    this = Path(__file__).relative_to(root)
-    script = f"""
-        mount --bind {sys.base_prefix} {python} && mount --bind {Path(pytest.__file__).parents[1]} {packages} &&
-        mount --bind {root} {checkout} && cd {checkout} &&
-        exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all env -i PATH=/usr/bin:/bin HOME={work} \
-          PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={packages}:{checkout} {python}/bin/python3 -m pytest -q -x \
-          -p no:cacheprovider --basetemp={work}/t -k 'TestBubblewrap and not Watchdog or TestSubstitution' {this}
-    """
-    done = subprocess.run(["unshare", "-m", "sh", "-ec", script], capture_output=True, text=True, check=False)
+    os.chown(tmp_path, 65534, 65534)
+    root, packages, python = Path(__file__).parents[3], Path(pytest.__file__).parents[1], Path(sys.base_prefix)
+    with tempfile.TemporaryDirectory() as hold:
+        script = f"""
+            {" && ".join(reachable(hold, python, packages, root, tmp_path))} && cd {root} &&
+            exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all env -i PATH=/usr/bin:/bin \
+              HOME={tmp_path} PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={packages}:{root} {python}/bin/python3 -m pytest \
+              -q -x -p no:cacheprovider --basetemp={tmp_path}/t {Path(__file__).relative_to(root)} \
+              -k 'TestBubblewrap and not Watchdog or TestSubstitution'
+        """
+        done = subprocess.run(["unshare", "-m", "sh", "-ec", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
     assert "skipped" not in done.stdout
