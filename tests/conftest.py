@@ -17,8 +17,14 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# Machines differ in speed, and the first example pays for imports: a deadline would only make tests flaky.
-hypothesis.settings.register_profile("knit", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+# Machines differ in speed, and the first example pays for imports: a deadline would only make tests flaky. In CI the same
+# examples are tried each time, so that a failure has its cause in the change; at home other ones are tried each time.
+hypothesis.settings.register_profile(
+    "knit",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("knit")
 
 
