@@ -17,7 +17,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# Machines differ in speed, and the first example pays for imports: a deadline would only make tests flaky. In CI the same
+# Machines differ in speed, and the first example pays for imports: a deadline would make tests flaky. In CI the same
 # examples are tried each time, so that a failure has its cause in the change; at home other ones are tried each time.
 hypothesis.settings.register_profile(
     "knit",
