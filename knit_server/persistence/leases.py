@@ -50,8 +50,8 @@ def renew(tx: Transaction, run_ids: Iterable[str], lease: Lease) -> set[str]:
     held: set[str] = set()
     for some in batched(run_ids):
         mine = sa.and_(_run.c.run_id.in_(some), _run.c.lease_owner == lease.owner)
-        held.update(row.run_id for row in tx.execute(sa.select(_run.c.run_id).where(mine)))
-        tx.execute(sa.update(_run).where(mine).values(lease_until=lease.until))
+        longer = sa.update(_run).where(mine).values(lease_until=lease.until).returning(_run.c.run_id)
+        held.update(row.run_id for row in tx.execute(longer))
     return held
 
 

@@ -64,21 +64,18 @@ def of_data(tx: Transaction, knit_ids: Iterable[str]) -> dict[str, list[InputRef
     return found
 
 
-def settled_for(tx: Transaction, plan_id: str, *, but: str) -> dict[str, list[KnitId]]:
-    """Return the Data nominated for each of a Plan's inputs but the one at path `but`, oldest first.
+def settled_for(tx: Transaction, plan_id: str, path: str) -> list[KnitId]:
+    """Return the Data nominated for the input of a Plan at `path`, oldest first.
 
-    Pending nominations are left out: when their turn comes they will see this one.
+    Pending nominations are left out: when their turn comes they will see the others.
     """
     query = (
-        sa.select(_input.c.path, _nomination.c.knit_id)
+        sa.select(_nomination.c.knit_id)
         .select_from(_joined.join(tables.data, tables.data.c.knit_id == _nomination.c.knit_id))
-        .where(_input.c.plan_id == plan_id, _input.c.path != but, _nomination.c.pending.is_(sa.false()))
+        .where(_input.c.plan_id == plan_id, _input.c.path == path, _nomination.c.pending.is_(sa.false()))
         .order_by(tables.data.c.seq)
     )
-    found: dict[str, list[KnitId]] = {}
-    for row in tx.execute(query):
-        found.setdefault(row.path, []).append(KnitId(row.knit_id))
-    return found
+    return [KnitId(row.knit_id) for row in tx.execute(query)]
 
 
 def add(tx: Transaction, new: Iterable[Nomination]) -> None:
@@ -116,10 +113,15 @@ def pending(tx: Transaction, limit: int) -> list[Nomination]:
     ]
 
 
-def settle(tx: Transaction, done: Nomination) -> None:
-    """Note that a nomination owes no more Runs."""
-    where = sa.and_(_nomination.c.input_id == done.input.input_id, _nomination.c.knit_id == done.knit_id)
-    tx.execute(sa.update(_nomination).where(where).values(pending=False))
+def settle(tx: Transaction, done: Iterable[Nomination]) -> None:
+    """Note that nominations owe no more Runs."""
+    by_input: dict[int, list[KnitId]] = {}
+    for each in done:
+        by_input.setdefault(each.input.input_id, []).append(each.knit_id)
+    for input_id, knit_ids in by_input.items():
+        for some in batched(knit_ids):
+            where = sa.and_(_nomination.c.input_id == input_id, _nomination.c.knit_id.in_(some))
+            tx.execute(sa.update(_nomination).where(where).values(pending=False))
 
 
 def _ref(row: sa.Row[tuple[object, ...]]) -> InputRef:

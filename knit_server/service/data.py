@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -150,7 +151,8 @@ def upload(ctx: Context, stream: BinaryIO, tags: Iterable[Tag] = ()) -> DataView
             snapshot = writer.add_tar(_Renewing(ctx, run.run_id, stream))
         return _commit_upload(ctx, run.run_id, knit_id, snapshot, wanted)
     except BaseException as err:
-        fail_upload(ctx, run.run_id, err.reason if isinstance(err, KnitError) else "the upload was cut off")
+        with contextlib.suppress(KnitError):  # if even this cannot be kept, the Run ends when its lease runs out
+            fail_upload(ctx, run.run_id, err.reason if isinstance(err, KnitError) else "the upload was cut off")
         raise
 
 

@@ -11,18 +11,17 @@ from dataclasses import dataclass
 
 from knit_server.domain import matching
 from knit_server.domain.data import Data
-from knit_server.domain.ids import CauseId, KnitId, RunId
-from knit_server.domain.matching import Reason
+from knit_server.domain.ids import CauseId, KnitId
 from knit_server.domain.plans import Plan
-from knit_server.domain.runs import Assignment, Run, Status
-from knit_server.persistence import Transaction, causes, data, nominations, plans, runs
+from knit_server.persistence import Transaction, causes, data, nominations, plans
 from knit_server.persistence.causes import Decision
 from knit_server.persistence.nominations import InputRef, Nomination
 from knit_server.service.context import Context
-from knit_server.service.signals import LAUNCH, PROJECT
+from knit_server.service.projecting import Step
+from knit_server.service.signals import PROJECT
 
-_SAMPLES = 20
-"""Runs named in a receipt; the others are counted."""
+_TOGETHER = 500
+"""Nominations projected together."""
 
 
 @dataclass(frozen=True)
@@ -66,66 +65,13 @@ def nominate_plan(ctx: Context, tx: Transaction, plan: Plan, cause: Cause) -> No
 def project(ctx: Context, tx: Transaction) -> int:
     """Make the Runs that pending nominations owe, at most `limits.runs_per_step`; returns how many were made."""
     room = ctx.limits.runs_per_step
-    while room > 0 and (owing := nominations.pending(tx, limit=100)):
-        for nomination in owing:
-            room -= _project_one(ctx, tx, nomination, room)
-            if room <= 0:
-                tx.announce(PROJECT)
-                break
+    while room > 0 and (owing := nominations.pending(tx, limit=_TOGETHER)):
+        step = Step(ctx, tx, owing)
+        room -= step.project(room)
+        step.write()
+    if room <= 0:
+        tx.announce(PROJECT)
     return ctx.limits.runs_per_step - room
-
-
-def _project_one(ctx: Context, tx: Transaction, trigger: Nomination, room: int) -> int:
-    plan = plans.get(tx, trigger.input.plan_id)
-    path = trigger.input.path
-    result = matching.project(
-        plan,
-        Assignment(path=path, knit_id=trigger.knit_id),
-        nominations.settled_for(tx, plan.plan_id, but=path),
-        lambda keys: runs.known_keys(tx, keys),
-        limit=room,
-    )
-    made = _create(ctx, tx, plan, result.new, Cause(trigger.cause, trigger.hops))
-    if result.complete:
-        nominations.settle(tx, trigger)
-    decisions = [
-        Decision(
-            knit_id=trigger.knit_id, plan_id=plan.plan_id, path=path, reason=reason, count=count,
-            detail={"runs": made[:_SAMPLES]} if reason in (Reason.MATCHED, Reason.PLAN_INACTIVE) else {},
-        )
-        for reason, count in result.reasons.items()
-    ]  # fmt: skip
-    _file(ctx, tx, Cause(trigger.cause, trigger.hops), decisions)
-    return max(len(made), 1 if not result.complete else 0)
-
-
-def _create(
-    ctx: Context, tx: Transaction, plan: Plan, combinations: Sequence[Sequence[Assignment]], cause: Cause
-) -> list[RunId]:
-    """Keep a Run for each combination, with its assignments and the Data it will make."""
-    now = ctx.now()
-    status = Status.WAITING if plan.active else Status.DEACTIVATED
-    new: list[Run] = []
-    assignments: list[tuple[RunId, Assignment]] = []
-    for combination in combinations:
-        key = matching.run_key(plan.plan_id, combination)
-        run = Run(
-            run_id=RunId(ctx.new_id()), plan_id=plan.plan_id, key=key, status=status, updated_at=now,
-            cause=cause.id, hops=cause.hops,
-        )  # fmt: skip
-        new.append(run)
-        assignments += [(run.run_id, each) for each in combination]
-    runs.insert(tx, new, now)
-    runs.assign(tx, assignments)
-    products = [(run, product) for run in new for product in plan.products]
-    made = [
-        Data(knit_id=KnitId(ctx.new_id()), tags=out.tags, run_id=run.run_id, path=out.path, status=run.status)
-        for run, out in products
-    ]
-    data.insert(tx, made, now)
-    if new and plan.active:
-        tx.announce(LAUNCH)
-    return [run.run_id for run in new]
 
 
 def _judge(
