@@ -115,7 +115,7 @@ def _cluster(plan: shapes.PlanDetail, is_root: bool) -> str:
     if "log" in plan:
         port = _port(plan_id, None)
         lines += [_point(port), _edge(card, port, "(log)", *_THIN)]
-    return f"subgraph {_quoted(f'cluster_{card}')} {{\n" + "\n".join(f"\t\t{line}" for line in lines) + "\n\t}"
+    return f"subgraph {_quoted(f'cluster_{plan_id}')} {{\n" + "\n".join(f"\t\t{line}" for line in lines) + "\n\t}"
 
 
 # --- statements -------------------------------------------------------------------------------------------------------
