@@ -127,7 +127,7 @@ def set_up(walk: Walk) -> None:
     say(demo_view.indent((walk.work / "knitenv").read_text()))
     say("\n== The images, under the names that the Plans ask for")
     for folder, name in IMAGES.items():
-        walk.knit("image", "build", "-t", name, f"./images/{folder}/")
+        walk.knit("image", "build", "-t", name, f"./images/{folder}/", lines=2)
 
 
 def push_and_apply(walk: Walk) -> None:
