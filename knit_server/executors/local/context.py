@@ -44,8 +44,8 @@ class Context:
         except (OSError, UnicodeDecodeError) as err:
             name = self.dockerfile.relative_to(self.root)
             raise InvalidInput(
-                f"there is no readable {name} in {self.root}",
-                advice="Write a Dockerfile that begins with FROM python:3, or name the one to use.",
+                f"there is no readable {name} in the directory to build",
+                advice="Write a Dockerfile that begins with FROM python:3, or name another with --file.",
             ) from err
 
     def _rules(self) -> Ignore:

@@ -117,8 +117,10 @@ class LocalExecutor:
         """
         running = self._running.get(attempt)
         if running is None:
-            ended = self._ended.get(attempt)
-            return ended if ended is not None else await asyncio.to_thread(self._vanish, attempt)
+            ended = self._ended.get(attempt) or await asyncio.to_thread(self._vanish, attempt)
+            while ended.phase is Phase.RUNNING:  # the kernel takes its time, for a disk perhaps
+                ended = await asyncio.to_thread(self._vanish, attempt)
+            return ended
         await running.wait()
         observation = self._settle(running)
         await asyncio.to_thread(self._clean, running.root)

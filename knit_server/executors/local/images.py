@@ -47,6 +47,7 @@ SMALL_ENTRIES = 256  # copying costs about 0.1 ms each, for every attempt
 SMALL_BYTES = 16 * 1024 * 1024
 _SYSTEM_LINK = re.compile(r"bin|sbin|lib\w*")
 _HEX_DIGITS = 64  # of a SHA-256
+_LIST = "List the images: knit image ls"
 
 PipStep = Callable[[PipInstall, Path], None]
 
@@ -118,14 +119,14 @@ class LocalImageStore:
         """Give the image `name` the further name `new`. Raises `NotFound`."""
         new = _full(new)
         with self._changing() as tags:
-            tags[new] = self._digest(tags, name)
+            tags[new] = self._digest(tags, name, advice=_LIST)
             self._sweep(tags)
         return self.resolve(new)
 
     def remove(self, name: str) -> None:
         """Take a name away; an image without names is deleted. Raises `NotFound`, `Conflict` while a Run uses it."""
         with self._changing() as tags:
-            digest = self._digest(tags, name)
+            digest = self._digest(tags, name, advice=_LIST)
             del tags[_full(name)]
             if digest not in tags.values() and not self._forget(digest):
                 raise Conflict(f"a Run uses the image {name}", advice="Remove it when the Run has ended.")
@@ -258,13 +259,14 @@ class LocalImageStore:
             return {}
         return tags
 
-    def _digest(self, tags: Mapping[str, str], name: str) -> str:
+    def _digest(self, tags: Mapping[str, str], name: str, advice: str | None = None) -> str:
         wanted = _full(name)
         if wanted not in tags:
             near = difflib.get_close_matches(wanted, tags, n=1, cutoff=0.5)
             raise NotFound(
                 f"there is no image {wanted} on this machine" + (f"; did you mean {near[0]}?" if near else ""),
-                advice=f"Build it: knit image build -t {wanted} DIR\n"
+                advice=advice
+                or f"Build it: knit image build -t {wanted} DIR\n"
                 f"or give an image that you have this name: knit image tag {near[0] if near else 'EXISTING'} {wanted}",
             )
         return tags[wanted]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from knit_server.domain.errors import InvalidInput
@@ -50,9 +50,15 @@ def with_python(command: list[str], venv: Path) -> list[str]:
     return [str(venv / "bin" / "python3"), *command[1:]] if found else command
 
 
-def environment(image: Image, attempt: Attempt, venv: Path, home: str) -> dict[str, str]:
-    """The program's whole environment: nothing of the server's own goes in."""
-    env = {"PATH": DEFAULT_PATH, "HOME": home, "LANG": "C.UTF-8", **image.env, **attempt.env}
+def environment(
+    image: Image, attempt: Attempt, venv: Path, home: str, translate: Callable[[str], str] = str
+) -> dict[str, str]:
+    """The program's whole environment: nothing of the server's own goes in.
+
+    `translate` turns paths in the image's and the attempt's values into those that the program can open.
+    """
+    given = {name: translate(value) for name, value in {**image.env, **attempt.env}.items()}
+    env = {"PATH": DEFAULT_PATH, "HOME": home, "LANG": "C.UTF-8", **given}
     env["PATH"] = f"{venv / 'bin'}:{env['PATH']}"
     return {**env, "KNIT_RUN_ID": attempt.id.run_id, MARK: str(attempt.id)}
 

@@ -44,12 +44,11 @@ class Substitution:
             places.setdefault(path, job.root / path[1:])
         replace = Replacer(places)
         tmp = str(job.root / "tmp")
-        env = environment(image.image, attempt, image.venv, home=tmp)
-        env = {name: value if name.startswith("KNIT_") else replace(value) for name, value in env.items()}
+        env = {"TMPDIR": tmp, **environment(image.image, attempt, image.venv, tmp, replace)}
         command = with_python([replace(word) for word in job.command], image.venv)
         argv = ["/bin/sh", "-c", LAUNCH, str(job.root / REFUSED), *command]
         checked([*argv, *env, *env.values()])
-        return Command(argv, {"TMPDIR": tmp, **env}, trees.inside(job.root, image.image.workdir))
+        return Command(argv, env, trees.inside(job.root, image.image.workdir))
 
 
 def _link(root: Path, path: str, host: Path) -> None:

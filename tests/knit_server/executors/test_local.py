@@ -118,6 +118,13 @@ class TestSubstitution(LocalContract):
         assert description.sandbox == "substitution"
         assert any("substitution" in note for note in description.notes)
 
+    async def test_own_paths_are_not_replaced(self, lab: Lab, images: LocalImageStore) -> None:
+        """A Plan's path that happens to be the beginning of Knit's own paths changes none of these."""
+        top = "/" + images.root.parts[1]
+        out = lab.mount(f"{top}/{images.root.parts[2]}")
+        said = await lab.says(lab.attempt("sh", "-c", "python3 -c 'import sys; print(sys.prefix)'", outputs=[out]))
+        assert said == [str(images.locate("tools").venv)]
+
 
 class TestWatchdog(LocalContract):
     """Without control groups."""
@@ -139,7 +146,7 @@ class TestBubblewrapWatchdog(TestBubblewrap):
 
 
 def reachable(hold: str, *paths: Path) -> list[str]:
-    """Shell commands that let others than root come to these paths, in a mount namespace of its own; `hold` is empty."""
+    """Shell commands that let others than root come to these paths, in a mount namespace of its own; `hold` helps."""
     closed = {parent for path in paths for parent in path.parents if not parent.stat().st_mode & 0o001}
     tops = {folder for folder in closed if not closed & set(folder.parents)}
     commands = [f"mount -t tmpfs -o mode=755 tmpfs {hold}"]
