@@ -117,8 +117,8 @@ class LocalExecutor:
         """
         running = self._running.get(attempt)
         if running is None:
-            ended = self._ended.get(attempt) or await asyncio.to_thread(self._vanish, attempt)
-            while ended.phase is Phase.RUNNING:  # the kernel takes its time, for a disk perhaps
+            ended = self._ended.get(attempt)
+            while ended is None or ended.phase is Phase.RUNNING:  # dying takes its time, for a disk perhaps
                 ended = await asyncio.to_thread(self._vanish, attempt)
             return ended
         await running.wait()
