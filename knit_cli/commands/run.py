@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import click
 
 from knit_cli import frame, output, session
+from knit_server.domain.errors import KnitError
 from knit_server.domain.runs import Status
 
 _STATUSES = [each.value for each in Status if each is not Status.INVALIDATED]
@@ -53,11 +56,14 @@ def find(
 @frame.switch("--follow", "-f", help="With --log: go on until the Run ends.")
 @frame.argument("run_id", "RUN_ID", "The Run.")
 def show(run_id: str, log: bool, follow: bool) -> None:
-    """Print a Run as JSON, or copy its log to stdout."""
+    """Print a Run as JSON, or copy its log to stdout; why it does not move, or what it lost, is told on stderr."""
     with session.connected() as knit:
         if not log:
             with session.refused(f"runId:{run_id} is not found"):
                 output.print_json(knit.show_run(run_id))
+            with contextlib.suppress(KnitError):  # a server that is not Knit's has no remarks
+                if note := knit.run_details(run_id).get("note"):
+                    output.log(f"note: {note}")
             return
         stdout = output.binary_stdout()
         with session.refused(f"cannot get log of runId:{run_id}"):

@@ -48,6 +48,7 @@ SMALL_BYTES = 16 * 1024 * 1024
 _SYSTEM_LINK = re.compile(r"bin|sbin|lib\w*")
 _HEX_DIGITS = 64  # of a SHA-256
 _LIST = "List the images: knit image ls"
+"""What to do where a name was meant to be there already."""
 
 PipStep = Callable[[PipInstall, Path], None]
 
