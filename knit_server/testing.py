@@ -6,14 +6,17 @@ import asyncio
 import contextlib
 import io
 import itertools
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from knit_server.content import tarball
+from knit_server.content.manifest import Manifest
 from knit_server.domain import images, tags
-from knit_server.domain.errors import NotFound
+from knit_server.domain.errors import KnitError, NotFound
 from knit_server.domain.plans import Input, Output, PlanSpec
 from knit_server.domain.tags import Tags
 from knit_server.executors.base import (
@@ -26,14 +29,59 @@ from knit_server.executors.base import (
     Phase,
     Started,
 )
-from knit_server.persistence import Database
+from knit_server.persistence import Database, Transaction
 from knit_server.service.context import Context, Limits, system_clock
-from knit_server.service.signals import Signals
+from knit_server.service.signals import Signals, Topics
 from knit_server.storage import Store, TreeCache
+from knit_server.storage.writer import HasContent, Known, Writer, no_content, nothing_known
 
 
 class Killed(BaseException):
     """Stands for `kill -9` inside one process: nothing that tidies up may catch it."""
+
+
+class Trouble:
+    """A seam in the store and the database of `temp_knit`: while an error is set here, they raise it.
+
+    `store` concerns whoever stores or reads trees, `database` whoever writes. `met` is set when either was raised.
+    """
+
+    def __init__(self) -> None:
+        self.store: KnitError | None = None
+        self.database: KnitError | None = None
+        self.met = threading.Event()
+
+    def meet(self, error: KnitError | None) -> None:
+        """Raise `error`, if there is one."""
+        if error is not None:
+            self.met.set()
+            raise type(error)(error.reason, advice=error.advice)
+
+
+class _TroubledStore(Store):
+    def __init__(self, url: str, trouble: Trouble) -> None:
+        super().__init__(url)
+        self._trouble = trouble
+
+    def writer(self, known: Known = nothing_known, *, has_content: HasContent = no_content) -> Writer:
+        self._trouble.meet(self._trouble.store)
+        return super().writer(known, has_content=has_content)
+
+    def manifest(self, key: str) -> Manifest:
+        self._trouble.meet(self._trouble.store)
+        return super().manifest(key)
+
+
+class _TroubledDatabase(Database):
+    def __init__(self, url: str, on_commit: Callable[[Topics], None], trouble: Trouble) -> None:
+        super().__init__(url, on_commit)
+        self._trouble = trouble
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Transaction]:
+        self._trouble.meet(self._trouble.database)
+        with super().write() as tx:
+            yield tx
 
 
 class ManualClock:
@@ -163,6 +211,11 @@ class FakeExecutor:
         if future is not None and not future.done():
             future.set_result(Observation(phase=Phase.FAILED, code=137, reason="(container main) Killed"))
 
+    def end(self, attempt: AttemptId, seen: Observation = OK) -> None:
+        """Let an endless program end by itself; from any thread."""
+        future = self._ended[attempt]
+        future.get_loop().call_soon_threadsafe(lambda: None if future.done() else future.set_result(seen))
+
     def close(self) -> None:
         """Forget everything: the process is gone."""
         self._ended.clear()
@@ -177,16 +230,18 @@ def temp_knit(
     url: str | None = None,
     now: Callable[[], int] | None = None,
     limits: Limits | None = None,
+    trouble: Trouble | None = None,
 ) -> Iterator[Context]:
     """Open a Knit on `home` (SQLite unless `url` names another database), without a scheduler."""
+    trouble = trouble or Trouble()
     for name in ("runs", "uploads"):
         (home / name).mkdir(parents=True, exist_ok=True)
     signals = Signals()
-    db = Database(url or f"sqlite:///{home / 'knit.db'}", on_commit=signals.announce)
+    db = _TroubledDatabase(url or f"sqlite:///{home / 'knit.db'}", signals.announce, trouble)
     db.open()
     ctx = Context(
         db=db,
-        store=Store(str(home / "store")),
+        store=_TroubledStore(str(home / "store"), trouble),
         trees=TreeCache(home / "trees"),
         executor=executor or FakeExecutor(FakeImages(programs or {})),
         signals=signals,
@@ -200,6 +255,28 @@ def temp_knit(
         ctx.trees.close()
         ctx.store.close()
         db.close()
+
+
+PATIENCE = 30.0
+"""Seconds after which `until` gives up: far more than anything takes that works."""
+
+
+def until(ctx: Context, condition: Callable[[], object], what: str = "", patience: float = PATIENCE) -> None:
+    """Return when `condition` holds. It is looked at after each commit; raises `AssertionError` if it never holds."""
+    changed = threading.Event()
+    unsubscribe = ctx.signals.subscribe(lambda topics: changed.set())
+    deadline = time.monotonic() + patience
+    try:
+        while not condition():
+            left = deadline - time.monotonic()
+            assert left > 0, f"not in {patience:g} s: {what or condition}"
+            changed.wait(min(left, _POLL))  # few commits announce anything: what nobody acts on is only polled
+            changed.clear()
+    finally:
+        unsubscribe()
+
+
+_POLL = 0.02
 
 
 def some_tags(*texts: str) -> Tags:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from knit_server.domain.errors import KnitError, OutOfSpace, Unavailable
-from knit_server.domain.runs import STUCK, VANISHED, Exit, Run, Status
+from knit_server.domain.errors import Conflict, KnitError, OutOfSpace, Unavailable
+from knit_server.domain.runs import STUCK, VANISHED, Exit, Run
 from knit_server.executors.base import Observation, Phase
 from knit_server.scheduler import finish, launch
 from knit_server.service import lifecycle
-from knit_server.service.lifecycle import Work
+from knit_server.service.lifecycle import EXECUTING, Overtaken, Work
 
 if TYPE_CHECKING:
     from knit_server.service.context import Context
@@ -24,7 +25,7 @@ log = logging.getLogger("knit.scheduler")
 T = TypeVar("T")
 
 _TRIES = 3
-"""Defects of Knit in a row after which a Run is given up rather than tried for ever."""
+"""Defects of Knit and conflicts after which a Run is given up rather than tried for ever."""
 
 
 class Host(Protocol):
@@ -47,45 +48,38 @@ class Drive:
         self._host = host
         self._ctx = host.ctx
         self._running = False
+        self._failures = 0
 
     async def to_the_end(self, *, fresh: bool) -> None:
         """Bring the Run to done or failed, over full disks, absent stores and defects. `fresh`: nothing was begun."""
-        failures = 0
         while True:
             try:
                 run = await self._once(fresh=fresh)
-            except KnitError as err:
-                if not isinstance(err, OutOfSpace | Unavailable) and self._give_up(str(err)):
-                    continue
-                self._wait_because(err)
+            except Overtaken:
+                log.warning("Run %s is left to another server, which has begun it anew", self.work.run.run_id)
+                self._ctx.executor.stop(self.work.attempt)
+                return
             except Exception as err:
-                log.exception("Run %s met a defect", self.work.run.run_id)
-                failures += 1
-                if failures >= _TRIES:
-                    self._give_up(f"Knit itself failed ({type(err).__name__}); the server's log says more")
+                if not self._gave_up(err):
+                    await asyncio.sleep(self._host.retry_after)
             else:
                 log.info("Run %s is %s", run.run_id, run.status.value)
                 return
             fresh = False
-            await asyncio.sleep(self._host.retry_after)
 
-    def look(self) -> None:
-        """See whether a user has stopped the Run, and stop its program then."""
-        if self._running and lifecycle.present(self._ctx, self.work.run.run_id).status not in (
-            Status.STARTING,
-            Status.RUNNING,
-        ):
+    def stop(self) -> None:
+        """End the program: a user has stopped the Run, or it is another server's now."""
+        if self._running:
             self._ctx.executor.stop(self.work.attempt)
 
     async def _once(self, *, fresh: bool) -> Run:
-        status = self.work.run.status
-        if not fresh:
+        has_program = self.work.plan.spec is not None
+        if not fresh and has_program:
             self._ctx.executor.stop(self.work.attempt)  # whatever a dead server left of it
-            if status in (Status.STARTING, Status.RUNNING) and self.work.plan.spec is not None:
-                self.work = lifecycle.relaunch(self._ctx, self.work) or self.work
-        if self.work.plan.spec is not None and self.work.run.status in (Status.STARTING, Status.RUNNING):
+            self._see(lifecycle.relaunch(self._ctx, self.work))
+        if has_program and self.work.run.status in EXECUTING:
             await self._execute()
-        self.work = self._refreshed(lifecycle.present(self._ctx, self.work.run.run_id))
+            self._see(lifecycle.present(self._ctx, self.work.run.run_id))
         return await self._host.call(functools.partial(finish.finish, self._ctx, self.work, self._host.checkpoint))
 
     async def _execute(self) -> None:
@@ -93,38 +87,67 @@ class Drive:
         staged = await self._host.call(functools.partial(launch.stage, self._ctx, self.work))
         try:
             self._host.checkpoint("staged")
-            if lifecycle.present(self._ctx, self.work.run.run_id).status not in (Status.STARTING, Status.RUNNING):
-                return  # stopped before it began
+            if lifecycle.stopped(self._ctx, [self.work.run.run_id]):
+                return
             seen = self._ctx.executor.start(launch.attempt(self._ctx, self.work, staged))
             self._running = True
             self._host.checkpoint("started")
-            run = lifecycle.started(self._ctx, self.work, seen)
+            run = await self._recorded(lambda: lifecycle.started(self._ctx, self.work, seen))
             self._host.checkpoint("recorded")
-            if run.status is not Status.RUNNING:
-                self._ctx.executor.stop(self.work.attempt)
+            if run.status not in EXECUTING:
+                self.stop()
             observation = await self._ctx.executor.wait(self.work.attempt)
             self._host.checkpoint("ended")
         finally:
             self._running = False
             staged.release()
-        lifecycle.ended(self._ctx, self.work, exit_of(observation))
+        await self._recorded(lambda: lifecycle.ended(self._ctx, self.work, exit_of(observation)))
         self._host.checkpoint("exited")
 
-    def _give_up(self, why: str) -> bool:
-        """Count the Run as failed: it cannot be started, and trying again would not help. False if it has ended."""
-        before = lifecycle.present(self._ctx, self.work.run.run_id).status
-        run = lifecycle.ended(self._ctx, self.work, Exit(STUCK, why))
-        self.work = self._refreshed(run)
-        return run.status is not before
+    async def _recorded(self, write: Callable[[], Run]) -> Run:
+        """Write down what has happened outside, however long that takes: it must not be done a second time."""
+        while True:
+            try:
+                return write()
+            except (OutOfSpace, Unavailable) as err:
+                self._tell(err)
+            await asyncio.sleep(self._host.retry_after)
 
-    def _wait_because(self, err: KnitError) -> None:
+    def _gave_up(self, err: Exception) -> bool:
+        """Count the Run as failed if trying again will not help; else tell people what it waits for.
+
+        Full and absent stores come back; conflicts and defects of Knit may be a matter of the moment, a few times.
+        """
+        self._failures += _is_puzzling(err)
+        if not isinstance(err, KnitError):
+            log.error("Run %s met a defect", self.work.run.run_id, exc_info=err)
+        if _is_hopeless(err) or (_is_puzzling(err) and self._failures >= _TRIES):
+            defect = f"Knit itself failed ({type(err).__name__}); the server's log says more"
+            why = str(err) if isinstance(err, KnitError) else defect
+            with contextlib.suppress(KnitError, Overtaken):  # then the next try meets it again
+                run = lifecycle.ended(self._ctx, self.work, Exit(STUCK, why))
+                if run.status is not self.work.run.status:
+                    self._see(run)
+                    return True
+        self._tell(err)
+        return False
+
+    def _tell(self, err: Exception) -> None:
         """Tell people what the Run waits for; where even that cannot be kept, the log has to do."""
-        log.warning("Run %s waits: %s", self.work.run.run_id, err.reason)
+        log.warning("Run %s waits: %s", self.work.run.run_id, err)
         with contextlib.suppress(KnitError):
             lifecycle.note(self._ctx, self.work.run.run_id, str(err))
 
-    def _refreshed(self, run: Run) -> Work:
-        return Work(run=run, plan=self.work.plan, inputs=self.work.inputs, made=self.work.made)
+    def _see(self, run: Run) -> None:
+        self.work = dataclasses.replace(self.work, run=run)
+
+
+def _is_puzzling(err: Exception) -> bool:
+    return isinstance(err, Conflict) or not isinstance(err, KnitError)
+
+
+def _is_hopeless(err: Exception) -> bool:
+    return not _is_puzzling(err) and not isinstance(err, OutOfSpace | Unavailable)
 
 
 def exit_of(seen: Observation) -> Exit:

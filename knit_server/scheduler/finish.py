@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from knit_server.content.door import translated
 from knit_server.content.restore import remove_tree
-from knit_server.domain.errors import Unavailable
+from knit_server.domain.errors import KnitError, Unavailable
 from knit_server.domain.runs import Run, Status
+from knit_server.scheduler import launch
 from knit_server.service import data as data_service
 from knit_server.service import lifecycle
 from knit_server.service.context import Context
 from knit_server.service.lifecycle import Work
 from knit_server.storage import Snapshot
 
+log = logging.getLogger("knit.scheduler")
+
 Checkpoint = Callable[[str], None]
+
+_NAMED = 5  # files named in a remark; the others are counted
 
 
 def finish(ctx: Context, work: Work, checkpoint: Checkpoint) -> Run:
@@ -26,37 +33,51 @@ def finish(ctx: Context, work: Work, checkpoint: Checkpoint) -> Run:
         data_service.fail_upload(ctx, work.run.run_id, "the upload was cut off")
         return lifecycle.present(ctx, work.run.run_id)
     with ctx.signals.deferred():
-        snapshots = _store(ctx, work)
+        skipped: list[str] = []
+        snapshots = _store(ctx, work, skipped.append)
         checkpoint("stored")
-        run = lifecycle.finish(ctx, work, snapshots)
+        run = lifecycle.finish(ctx, work, snapshots, _remark(skipped))
         checkpoint("finished")
-        if run.status is Status.DONE:
-            _adopt(ctx, work, snapshots)
-        checkpoint("adopted")
-        tidy(ctx, work)
+        try:
+            if run.status is Status.DONE:
+                _adopt(ctx, work, snapshots)
+            checkpoint("adopted")
+            tidy(ctx, work)
+        except KnitError as err:  # the Run has ended, come what may: the cache can do without, the sweep will tidy up
+            log.warning("Run %s is %s, but its folder stays for now: %s", run.run_id, run.status.value, err.reason)
     return run
 
 
 def tidy(ctx: Context, work: Work) -> None:
-    """Remove the folders of all attempts of a Run."""
-    for number in range(1, work.run.attempt + 1):
+    """Remove the folders of all attempts of a Run; a Run that a user ended before its first has number 0."""
+    for number in range(work.run.attempt + 1):
         folder = ctx.folder(work.attempt._replace(number=number)).path
         if folder.exists():
             remove_tree(folder)
 
 
-def _store(ctx: Context, work: Work) -> dict[str, Snapshot]:
+def _store(ctx: Context, work: Work, skipped: Callable[[str], None]) -> dict[str, Snapshot]:
     places = _places(ctx, work)
     if not places:
         return {}
     with ctx.store.writer(
         data_service.known(ctx), has_content=lambda content_id: data_service.has_content(ctx, content_id)
     ) as writer:
-        return {knit_id: writer.add_directory(place) for knit_id, place in places.items()}
+        return {knit_id: writer.add_directory(place, warn=skipped) for knit_id, place in places.items()}
+
+
+def _remark(skipped: list[str]) -> str | None:
+    """Say what of the outputs could not be kept."""
+    if len(skipped) > _NAMED:
+        skipped = [*skipped[:_NAMED], f"and {len(skipped) - _NAMED} more"]
+    return "; ".join(skipped) or None
 
 
 def _places(ctx: Context, work: Work) -> dict[str, Path]:
-    """Return where each of the Run's Data lies; those that were never begun are left out if the Run failed."""
+    """Return where each of the Run's Data lies; those that were never begun are left out if the Run failed.
+
+    A folder that the program itself removed is an empty result; that the whole attempt is gone is nobody's word.
+    """
     folder = ctx.folder(work.attempt)
     places: dict[str, Path] = {
         each.knit_id: folder.log if each.path is None else folder.output(index) for index, each in enumerate(work.made)
@@ -66,10 +87,10 @@ def _places(ctx: Context, work: Work) -> dict[str, Path]:
         return places
     if work.run.status is not Status.COMPLETING:
         return {knit_id: place for knit_id, place in places.items() if place.is_dir()}
-    if folder.path.exists() or not _stopped_early(work):
-        raise Unavailable(f"the folder of this Run's results is gone: {missing[0]}", advice="Put it back.")
-    for place in missing:
-        place.mkdir(parents=True)
+    if not folder.path.exists() and not _stopped_early(work):
+        raise Unavailable(f"the folder of this Run's results is gone: {folder.path}", advice="Put it back.")
+    with translated(f"making the folder of Run {work.run.run_id}"):
+        launch.make_outputs(folder, work)
     return places
 
 

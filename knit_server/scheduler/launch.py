@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+from knit_server.content.door import translated
 from knit_server.content.restore import remove_tree
 from knit_server.domain.data import Content
 from knit_server.executors.base import Attempt, Mount
-from knit_server.service.context import Context
+from knit_server.service.context import Context, RunFolder
 from knit_server.service.lifecycle import Work, needs
 from knit_server.storage import Pin
 
@@ -34,10 +35,13 @@ class Staged:
 def stage(ctx: Context, work: Work) -> Staged:
     """Make the folders of an attempt and bring its inputs here. Raises `KnitError`; blocks, so not for the loop."""
     folder = ctx.folder(work.attempt)
-    if folder.path.exists():  # left by a crash between claiming and starting
-        remove_tree(folder.path)
-    folder.work.mkdir(parents=True)
+    with translated(f"making the folder of Run {work.run.run_id}"):
+        if folder.path.exists():  # left by a crash between claiming and starting
+            remove_tree(folder.path)
+        outputs = make_outputs(folder, work)
+        folder.work.mkdir(parents=True)
     staged = Staged()
+    staged.outputs += [Mount(path=path, host=place) for path, place in outputs.items()]
     try:
         for assignment, content in work.inputs:
             staged.hold(ctx.trees.pin(content.content_id))
@@ -46,13 +50,20 @@ def stage(ctx: Context, work: Work) -> Staged:
     except BaseException:
         staged.release()
         raise
-    for index, made in enumerate(work.made):
-        if made.path is None:
-            folder.log.mkdir(parents=True)
-        else:
-            folder.output(index).mkdir(parents=True)
-            staged.outputs.append(Mount(path=made.path, host=folder.output(index)))
     return staged
+
+
+def make_outputs(folder: RunFolder, work: Work) -> dict[str, Path]:
+    """Make an attempt's empty outputs, by path, and its empty log. Raises `OSError`."""
+    places: dict[str, Path] = {}
+    for index, made in enumerate(work.made):
+        place = folder.log if made.path is None else folder.output(index)
+        place.mkdir(parents=True, exist_ok=True)
+        if made.path is None:
+            folder.log_file.touch()  # it can be read before the program says its first word
+        else:
+            places[made.path] = place
+    return places
 
 
 def attempt(ctx: Context, work: Work, staged: Staged) -> Attempt:

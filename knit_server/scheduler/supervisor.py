@@ -8,6 +8,7 @@ worked on has a task of its own (`Drive`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import threading
@@ -60,6 +61,7 @@ class Scheduler:
         self._pool = ThreadPoolExecutor(_WORKERS, "knit-files")
         self._thread = threading.Thread(target=self._run, name="knit-scheduler", daemon=True)
         self._started = threading.Event()
+        self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wakes: dict[str, asyncio.Event] = {}
         self._failure: BaseException | None = None
@@ -77,17 +79,18 @@ class Scheduler:
 
     def stop(self, timeout: float | None = 10.0) -> None:
         """Stop scheduling. Programs that still run are killed; their Runs start anew next time."""
-        loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._stopping.set)
+        self._soon(self._stopping.set)
         self._thread.join(timeout)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def wake(self, topics: Topics = frozenset({LAUNCH, FINISH, PROJECT, SWEEP})) -> None:
         """Wake the steps that `topics` concern; from any thread."""
-        loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._wake, topics)
+        self._soon(lambda: self._wake(topics))
+
+    def _soon(self, function: Callable[[], None]) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # its loop is closed: it has ended
+                self._loop.call_soon_threadsafe(function)
 
     @property
     def alive(self) -> bool:
@@ -107,7 +110,6 @@ class Scheduler:
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
         self._wakes = {name: asyncio.Event() for name in (LAUNCH, FINISH, PROJECT, SWEEP)}
         unsubscribe = self.ctx.signals.subscribe(self.wake)
         if self._exclusive:
@@ -129,6 +131,7 @@ class Scheduler:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             self.ctx.executor.close()
+            self._pool.shutdown(wait=True, cancel_futures=True)
         if self._failure is None:
             lifecycle.leave(self.ctx, driven)
         if self._failure is not None:
@@ -153,8 +156,9 @@ class Scheduler:
             self._stopping.set()
 
     def _wake(self, topics: Topics) -> None:
-        for name in topics & self._wakes.keys():
-            self._wakes[name].set()
+        for name, event in self._wakes.items():
+            if name in topics:
+                event.set()
 
     async def _repeat(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
         """Do a step whenever it is woken, and once in `SAFETY_NET` seconds; errors are logged and the step goes on."""
@@ -170,6 +174,7 @@ class Scheduler:
                 await step()
             except Exception:
                 log.exception("step %s failed; it will be tried again", name)
+                asyncio.get_running_loop().call_later(self.retry_after, wake.set)
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
@@ -184,8 +189,9 @@ class Scheduler:
         self._room.settle({})
 
     async def _finish(self) -> None:
-        for drive in list(self._drives.values()):
-            drive.look()
+        for run_id in lifecycle.stopped(self.ctx, list(self._drives)):
+            self._drives[run_id].stop()
+        self._keep()  # a machine that slept finds its own leases run out
         while works := [work for work in lifecycle.take_over(self.ctx) if work.run.run_id not in self._drives]:
             for work in works:
                 self._room.settle({work.run.run_id: lifecycle.needs(work.plan)})
@@ -196,7 +202,7 @@ class Scheduler:
             self.checkpoint("projected")
 
     async def _sweep(self) -> None:
-        await self.call(functools.partial(sweep.sweep, self.ctx))
+        await self.call(functools.partial(sweep.sweep, self.ctx, self._drives.__contains__))
         if self._sweeps % _STORE_EVERY == 0:
             await self.call(functools.partial(sweep.sweep_store, self.ctx))
         self._sweeps += 1
@@ -218,8 +224,16 @@ class Scheduler:
             self._wake(frozenset({LAUNCH}))
 
     async def _renew(self) -> None:
-        """Prolong the leases of driven Runs; sleeps while there are none."""
+        """Prolong the leases of driven Runs."""
         while True:
             await asyncio.sleep(self.ctx.limits.lease / 3000)
-            if self._drives:
-                lifecycle.renew(self.ctx, list(self._drives))
+            try:
+                self._keep()
+            except Exception:
+                log.exception("leases could not be renewed; it will be tried again")
+
+    def _keep(self) -> None:
+        """Prolong the leases of driven Runs, and stop those that another server has taken over."""
+        driven = set(self._drives)
+        for run_id in driven - lifecycle.renew(self.ctx, driven):
+            self._drives[run_id].stop()

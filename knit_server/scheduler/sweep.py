@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 
 from knit_server.content.restore import remove_tree
 from knit_server.domain.runs import TERMINAL
@@ -13,12 +14,15 @@ from knit_server.service.context import Context
 _UPLOAD_AGE = 24 * 3600  # seconds after which a half-built upload folder belongs to nobody
 
 
-def sweep(ctx: Context) -> None:
-    """Remove old events, receipts, run folders and upload folders, and trim the tree cache."""
+def sweep(ctx: Context, busy: Callable[[str], bool]) -> None:
+    """Remove old events, receipts, run folders and upload folders, and trim the tree cache.
+
+    `busy` says whether this process still works on a Run: the folder of one that is done just now is being moved.
+    """
     with ctx.db.write() as tx:
         events.trim(tx, ctx.limits.events_kept)
         causes.trim(tx, ctx.now() - ctx.limits.receipts_kept)
-    _run_folders(ctx)
+    _run_folders(ctx, busy)
     _uploads(ctx)
     ctx.trees.trim(ctx.limits.tree_cache)
 
@@ -45,14 +49,14 @@ def sweep_store(ctx: Context) -> None:
             ctx.store.delete_stray(stray)
 
 
-def _run_folders(ctx: Context) -> None:
+def _run_folders(ctx: Context, busy: Callable[[str], bool]) -> None:
     folders = {path.name: path for path in (ctx.home / "runs").iterdir()}
     owners = {name: name.rpartition("-")[0] for name in folders}
     with ctx.db.read() as tx:
         known = runs.many(tx, set(owners.values()))
     for name, path in folders.items():
         run = known.get(owners[name])
-        if run is None or run.status in TERMINAL:
+        if (run is None or run.status in TERMINAL) and not busy(owners[name]):  # asked last: see above
             remove_tree(path)
 
 

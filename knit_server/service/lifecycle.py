@@ -1,6 +1,8 @@
 """What the scheduler does to Runs: claim, start, end, finish, and start anew. One transaction each.
 
-Every function may be repeated after a crash: it writes only if the Run still stands where the caller saw it.
+Every function may be repeated after a crash: it writes only if the Run still stands where the caller saw it. A server
+that slept longer than its lease may find that another has begun the Run anew: it is told (`Overtaken`), and its attempt
+counts for nothing.
 Rules: docs/rules.md, "Runs".
 """
 
@@ -22,6 +24,10 @@ from knit_server.service import projection
 from knit_server.service.context import Context
 from knit_server.service.signals import LAUNCH
 from knit_server.storage import Snapshot
+
+
+class Overtaken(Exception):
+    """Another server works on this Run now. For the scheduler only, so not in the tree of errors for people."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +52,9 @@ class Work:
         """The present try."""
         return AttemptId(self.run.run_id, self.run.attempt)
 
+
+EXECUTING = (Status.STARTING, Status.RUNNING)
+"""Where a Run stands whose program is about to run, or runs."""
 
 Choose = Callable[[Needs], bool | str]
 """Asked for each waiting Run: True takes it, False leaves it and all behind it, a text holds it back with that note."""
@@ -110,33 +119,41 @@ def leave(ctx: Context, run_ids: Collection[str]) -> None:
             leases.drop(tx, run_ids)
 
 
-def renew(ctx: Context, run_ids: Collection[str]) -> None:
-    """Prolong the leases of the Runs that this process works on."""
-    if run_ids:
-        with ctx.db.write() as tx:
-            leases.renew(tx, run_ids, _lease(ctx))
-
-
-def relaunch(ctx: Context, work: Work) -> Work | None:
-    """Begin a new attempt of a Run whose attempt was lost; None if it was lost too often: it is aborting then."""
+def renew(ctx: Context, run_ids: Collection[str]) -> set[str]:
+    """Prolong the leases of the Runs that this process works on; returns those that it still holds."""
+    if not run_ids:
+        return set()
     with ctx.db.write() as tx:
-        run = runs.get(tx, work.run.run_id)
-        if run.status not in (Status.STARTING, Status.RUNNING):
-            return _works(tx, [run])[0]
+        return leases.renew(tx, run_ids, _lease(ctx))
+
+
+def stopped(ctx: Context, run_ids: Collection[str]) -> set[str]:
+    """Return those of the Runs whose programs have no reason to run any more: a user stopped them."""
+    with ctx.db.read() as tx:
+        found = runs.many(tx, run_ids)
+    return {run_id for run_id, run in found.items() if run.status not in EXECUTING}
+
+
+def relaunch(ctx: Context, work: Work) -> Run:
+    """Begin a new attempt of a Run whose attempt was lost; one that was lost too often is aborting then."""
+    with ctx.db.write() as tx:
+        run = _held(ctx, tx, work)
+        if run.status not in EXECUTING:
+            return run
         losses = runs.execution(tx, run.run_id).losses or 0
         if losses > ctx.limits.losses:
             why = f"lost {losses} times together with the server; it may be what brings the server down"
-            runs.move(tx, run, edges.abort(run, ctx.now(), Exit(edges.VANISHED, why)))
-            return None
-        again = edges.relaunch(run, ctx.now())
-        runs.move(tx, run, again)
-        return _works(tx, [again])[0]
+            new = edges.abort(run, ctx.now(), Exit(edges.VANISHED, why))
+        else:
+            new = edges.relaunch(run, ctx.now())
+        runs.move(tx, run, new)
+        return new
 
 
 def started(ctx: Context, work: Work, seen: Started) -> Run:
     """Its program runs: starting -> running. Returns the Run as it is, which a user may have stopped meanwhile."""
     with ctx.db.write() as tx:
-        run = runs.get(tx, work.run.run_id)
+        run = _held(ctx, tx, work)
         if run.status is Status.STARTING:
             running = edges.begin(run, ctx.now())
             runs.move(tx, run, running)
@@ -150,8 +167,8 @@ def started(ctx: Context, work: Work, seen: Started) -> Run:
 def ended(ctx: Context, work: Work, exit_: Exit) -> Run:
     """Its program ended: -> completing for code 0, else -> aborting. A Run that a user stopped keeps what he said."""
     with ctx.db.write() as tx:
-        run = runs.get(tx, work.run.run_id)
-        if run.status in (Status.STARTING, Status.RUNNING):
+        run = _held(ctx, tx, work)
+        if run.status in EXECUTING:
             edge = edges.complete if exit_.code == 0 else edges.abort
             new = edge(run, ctx.now(), exit_)
             runs.move(tx, run, new)
@@ -159,19 +176,20 @@ def ended(ctx: Context, work: Work, exit_: Exit) -> Run:
         return run
 
 
-def finish(ctx: Context, work: Work, snapshots: Mapping[str, Snapshot]) -> Run:
+def finish(ctx: Context, work: Work, snapshots: Mapping[str, Snapshot], remark: str | None = None) -> Run:
     """completing -> done or aborting -> failed, with the stored outputs and log by knitId; new Runs follow at once.
 
-    All in one transaction: what is made usable is matched in it.
+    All in one transaction: what is made usable is matched in it. `remark` tells people what was not kept as it was.
     """
     with ctx.db.write() as tx:
         tx.lock_matching()
-        run = runs.get(tx, work.run.run_id)
+        run = _held(ctx, tx, work)
         if run.status in TERMINAL:
             return run
         now = ctx.now()
         end = edges.finish(run, now) if run.status is Status.COMPLETING else edges.fail(run, now)
         runs.move(tx, run, end)
+        runs.record(tx, run.run_id, Execution(note=remark))
         for each in work.made:
             snapshot = snapshots.get(each.knit_id)
             content_id = data_service.keep(ctx, tx, snapshot) if snapshot is not None else None
@@ -201,6 +219,15 @@ def present(ctx: Context, run_id: str) -> Run:
     """Return a Run as it stands now. Raises `NotFound`."""
     with ctx.db.read() as tx:
         return runs.get(tx, run_id)
+
+
+def _held(ctx: Context, tx: Transaction, work: Work) -> Run:
+    """Return the Run as it stands now, its lease prolonged and, on PostgreSQL, its row locked. Raises `Overtaken`."""
+    held = leases.renew(tx, [work.run.run_id], _lease(ctx))
+    run = runs.get(tx, work.run.run_id)
+    if run.status not in TERMINAL and (not held or run.attempt != work.run.attempt):
+        raise Overtaken(run.run_id)
+    return run
 
 
 def _lease(ctx: Context) -> Lease:
