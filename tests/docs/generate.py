@@ -25,11 +25,15 @@ def states() -> str:
 
 
 def endpoints() -> str:
-    """The HTTP API: method, path, what it does."""
+    """The HTTP API: method, path and query, what goes in, what comes out, what it does."""
     from knit_server.wire.endpoints import ENDPOINTS
 
-    rows = [f"| {each.method} | `{each.path}` | {each.summary} |" for each in ENDPOINTS]
-    return "\n".join(["| method | path | what |", "|---|---|---|", *rows])
+    rows = []
+    for each in ENDPOINTS:
+        query = "?" + "&".join(each.query) if each.query else ""
+        request, response = (f"`{shape}`" if shape else "" for shape in (each.request, each.response))
+        rows.append(f"| {each.method} | `{each.path}{query}` | {request} | {response} | {each.summary} |")
+    return "\n".join(["| method | path | takes | gives | what |", "|---|---|---|---|---|", *rows])
 
 
 def settings() -> str:
