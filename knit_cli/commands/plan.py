@@ -73,7 +73,10 @@ def _read(file: str) -> Json:
         text = Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as err:
         why = err.strerror if isinstance(err, OSError) else "it is not UTF-8 text"
-        raise InvalidInput(f"fail to read Plan file: {file}: {why}") from err
+        raise InvalidInput(
+            f"fail to read Plan file: {file}: {why}",
+            advice="Give the path of a Plan written as YAML.",
+        ) from err
     try:
         spec, warnings = planfile.read(text, file)
     except InvalidInput as err:
@@ -93,7 +96,7 @@ def active(mode: str, plan_id: str) -> None:
     """Switch; the Plan goes to stdout as JSON."""
     if mode not in ("yes", "no", "true", "false"):
         raise frame.usage(f"the first word is yes or no, not {mode!r}")
-    with session.connected() as knit, session.refused(f"planId:{plan_id}: planId:{plan_id} cannot be updated"):
+    with session.connected() as knit, session.refused(f"planId:{plan_id} cannot be updated"):
         output.print_json(knit.set_active(plan_id, mode in ("yes", "true")))
 
 

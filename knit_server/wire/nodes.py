@@ -36,8 +36,12 @@ def first(text: str, source: str) -> yaml.Node | None:
         mark = err.problem_mark or err.context_mark
         place = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
         told = ", ".join(part for part in (err.context, err.problem) if part)
+        tab = "'\\t'" in told
         raise InvalidInput(
-            f"{place}: {told}", advice="The text there is not YAML; see indentation and quotes."
+            f"{place}: {told}",
+            advice="YAML is indented by blanks; replace the tab there."
+            if tab
+            else "The text there is not YAML; see indentation and quotes.",
         ) from err
     except yaml.reader.ReaderError as err:
         line = text.count("\n", 0, err.position) + 1
