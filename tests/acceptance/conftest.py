@@ -1,4 +1,4 @@
-"""What the acceptance tests share: one server for all that do not disturb each other, with an image that does as told."""
+"""What the acceptance tests share: a server for all that do not disturb each other, an image that does as told."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from server import Server  # noqa: E402 - found by the line above; tests are no packages
+from server import Server  # found by the line above: tests are no packages
 
 ACT = Path(__file__).parent / "act"
 """The folder of the image `act:1`."""

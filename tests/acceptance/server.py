@@ -199,7 +199,7 @@ class Server:
         assert done.returncode == 0, f"knit {' '.join(words)}: {done.stderr}"
         return json.loads(done.stdout)
 
-    # --- the API, where many questions are asked or none that the command can ask ---------------------------------------
+    # --- the API, for many questions, and for those that the command never asks --------------------------------------
 
     @property
     def profile(self) -> Any:

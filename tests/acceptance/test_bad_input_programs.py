@@ -70,7 +70,7 @@ def test_unknown_image(server: Server, case: str, source: Path, here: Path) -> N
 def test_image_build_refuses_with_line_and_advice(
     server: Server, here: Path, lines: list[str], words: list[str]
 ) -> None:
-    """A Dockerfile that cannot be built is refused: the line, what is wrong, what to write instead; no image appears."""
+    """A Dockerfile that cannot be built is refused: line, fault, what to write instead; no image appears."""
     (here / "Dockerfile").write_text("\n".join(lines) + "\n")
     told = refused(server.knit("image", "build", "-t", "refused", str(here), cwd=here), *words)
     assert "the image cannot be built" in told
