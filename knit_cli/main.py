@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import click
 
 from knit_cli.frame import Group, Lazy, Root
+from knit_cli.help import help_page
 from knit_cli.output import say
 from knit_server.domain.errors import KnitError
 
@@ -63,9 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         say("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
+    except BrokenPipeError:  # an OSError, so it comes first
         # Whoever read stdout has gone; nothing is left to say there, also not at the interpreter's exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as err:  # stdout is full, the current directory is gone; commands translate those of their own files
+        say(f"{err.strerror}: {err.filename}" if err.filename else str(err.strerror or err))
     return 1
 
 
@@ -104,12 +107,12 @@ def _help(words: Sequence[str], root: Root) -> str:
         if found is None:
             break
         command, context = found, click.Context(found, info_name=word, parent=context)
-    return command.get_help(context)
+    return help_page(command, context)
 
 
 def _usage_error(err: click.UsageError) -> int:
     context = err.ctx or click.Context(cli, info_name="knit")
-    say(f"usage error: {err.format_message()}\n\n{context.command.get_help(context)}")
+    say(f"usage error: {err.format_message()}\n\n{help_page(context.command, context)}")
     return 2
 
 

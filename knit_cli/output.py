@@ -35,9 +35,13 @@ def binary_stdout() -> IO[bytes]:
 
 
 def say(text: str) -> None:
-    """Write a line to stderr as it is."""
-    sys.stderr.write(text.encode("utf-8", "backslashreplace").decode("utf-8", "replace") + "\n")
+    """Write text to stderr as lines; what a terminal would act on is shown instead, for tags and servers say much."""
+    sys.stderr.write("".join(char if char.isprintable() or char in "\n\t" else _shown(char) for char in text) + "\n")
     sys.stderr.flush()
+
+
+def _shown(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
 
 
 def log(message: str) -> None:

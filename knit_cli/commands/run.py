@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,13 @@ from knit_cli import frame, output, session
 from knit_server.domain.errors import KnitError
 from knit_server.domain.runs import Status
 
+if TYPE_CHECKING:
+    from knit_server.client.api import KnitClient
+
+POLL = 0.5
+"""Seconds between two looks at a Run that has not started."""
+
+_BEFORE_LOG = ("deactivated", "waiting", "ready")
 _STATUSES = [each.value for each in Status if each is not Status.INVALIDATED]
 
 run = frame.Group(
@@ -67,9 +76,21 @@ def show(run_id: str, log: bool, follow: bool) -> None:
             return
         stdout = output.binary_stdout()
         with session.refused(f"cannot get log of runId:{run_id}"):
+            if follow:
+                _await_start(knit, run_id)
             for block in knit.run_log(run_id, follow=follow):
                 stdout.write(block)
                 stdout.flush()
+
+
+def _await_start(knit: KnitClient, run_id: str) -> None:
+    """Wait while the Run has not started: until then there is no log to follow."""
+    waits = False
+    while (status := knit.show_run(run_id)["status"]) in _BEFORE_LOG:
+        if not waits:
+            output.log(f"the Run is {status}; waiting for it to start...")
+        waits = True
+        time.sleep(POLL)
 
 
 @click.command(

@@ -23,7 +23,7 @@ class KnitClient:
     """A Knit server, reached over HTTP.
 
     Instants and durations are in milliseconds; tags are texts `key:value`. Every method raises `KnitError`: what the
-    server refused, or `Unavailable` when it cannot be reached. Not for several threads at once.
+    server refused, or `Unavailable` when it cannot be reached. Several threads may share a client.
     """
 
     def __init__(self, api_root: str, token: str | None = None, ca: str | None = None) -> None:

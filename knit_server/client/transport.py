@@ -8,6 +8,7 @@ from __future__ import annotations
 import json as json_module
 import socket
 import ssl
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -40,12 +41,14 @@ class Transport:
         self._token = token
         self._ca_pem = ca_pem
         self._opened: httpx.Client | None = None
+        self._opening = threading.Lock()
 
     def close(self) -> None:
         """Close all connections."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        with self._opening:
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
 
     def json(self, name: str, query: Query = (), body: object = None, **members: str) -> Any:
         """Ask the endpoint `name` and return the JSON it answers, None for an empty answer. Raises `KnitError`."""
@@ -112,20 +115,24 @@ class Transport:
             ) from err
 
     def _client(self) -> httpx.Client:
-        if self._opened is None:
-            import httpx
+        with self._opening:
+            if self._opened is None:
+                self._opened = self._open()
+            return self._opened
 
-            parts = urlsplit(self.api_root)
-            headers = {"User-Agent": f"knit/{__version__}", "Accept-Encoding": "identity"}
-            if self._token:
-                headers["Authorization"] = f"token {self._token}"
-            self._opened = httpx.Client(
-                headers=headers,
-                verify=_trust(parts.scheme, self._ca_pem),
-                follow_redirects=False,
-                trust_env=(parts.hostname or "") not in _LOOPBACK,  # a proxy cannot reach this machine's loopback
-            )
-        return self._opened
+    def _open(self) -> httpx.Client:
+        import httpx
+
+        parts = urlsplit(self.api_root)
+        headers = {"User-Agent": f"knit/{__version__}", "Accept-Encoding": "identity"}
+        if self._token:
+            headers["Authorization"] = f"token {self._token}"
+        return httpx.Client(
+            headers=headers,
+            verify=_trust(parts.scheme, self._ca_pem),
+            follow_redirects=False,
+            trust_env=(parts.hostname or "") not in _LOOPBACK,  # a proxy cannot reach this machine's loopback
+        )
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

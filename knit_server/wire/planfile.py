@@ -1,7 +1,7 @@
 """Plan files: YAML as people write it -> the JSON that `POST /plans` takes.
 
 Only the first document of a file counts. Unknown keys never fail, but are told: a misspelt key is a Plan that does
-something else than its author meant (docs/plan-files.md).
+something else than its author meant (docs/cli.md, "Plan files").
 """
 
 from __future__ import annotations

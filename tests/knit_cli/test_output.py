@@ -34,6 +34,12 @@ def test_log_lines(capsys) -> None:
     assert re.fullmatch(r"\[knit\] \d{4}/\d\d/\d\d \d\d:\d\d:\d\d hello\\udcff\n", capsys.readouterr().err)
 
 
+def test_stderr_cannot_be_steered(capsys) -> None:
+    """What a terminal would act on is shown instead; lines stay lines."""
+    output.say("a\x1b[31m\n\tb\x9b\r")
+    assert capsys.readouterr().err == "a\\x1b[31m\n\tb\\x9b\\r\n"
+
+
 def test_sizes() -> None:
     """Sizes are written in binary units."""
     assert [size(each) for each in (0, 1023, 1024, 22.12 * 1024**2, 5 * 1024**4)] == [

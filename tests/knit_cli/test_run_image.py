@@ -40,10 +40,23 @@ def test_show(ready, server) -> None:
 @pytest.mark.parametrize(("words", "query"), [([], []), (["--follow"], [("follow", "")]), (["-f"], [("follow", "")])])
 def test_log(ready, server, words, query) -> None:
     """The log is copied byte by byte; --follow is passed on."""
+    server.on("GET /runs/r1", RUN)
     server.on("GET /runs/r1/log", chunks=[b"one\n", "é".encode()])
     result = ready("run", "show", "r1", "--log", *words)
     assert (result.code, result.out) == (0, "one\né")
     assert server.last.query == query
+
+
+def test_following_waits_for_the_start(ready, server, monkeypatch) -> None:
+    """With --follow, a Run that has not started is waited for, and that is said once."""
+    monkeypatch.setattr("knit_cli.commands.run.POLL", 0)
+    statuses = iter(["waiting", "ready", "running"])
+    server.on("GET /runs/r1", lambda asked: Answer({**RUN, "status": next(statuses)}))
+    server.on("GET /runs/r1/log", chunks=[b"one\n"])
+    result = ready("run", "show", "--log", "--follow", "r1")
+    assert result.out == "one\n"
+    assert result.err.count("\n") == 1
+    assert "the Run is waiting; waiting for it to start..." in result.err
 
 
 def test_log_cut_off(ready, server) -> None:

@@ -1,0 +1,26 @@
+"""docs/cli.md tells the truth."""
+
+from __future__ import annotations
+
+import pytest
+
+from knit_cli import reference
+
+
+def test_the_page_is_up_to_date() -> None:
+    """The generated part of docs/cli.md is what the tree of commands gives now."""
+    page = reference.PAGE.read_text(encoding="utf-8")
+    assert reference.updated(page) == page, "run: python -m knit_cli.reference"
+
+
+def test_every_command_is_there() -> None:
+    """Every command of the tree has a section."""
+    text = reference.reference()
+    for name in ("knit data push", "knit plan graph", "knit run stop", "knit image build", "knit serve", "knit init"):
+        assert f"### {name}\n" in text
+
+
+def test_a_page_without_marks() -> None:
+    """A page that has lost its marks is refused rather than overwritten."""
+    with pytest.raises(ValueError, match="lacks the lines"):
+        reference.updated("# nothing")
