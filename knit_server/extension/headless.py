@@ -13,10 +13,11 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-from jupyter_server.auth.identity import IdentityProvider
+from jupyter_server.auth.identity import IdentityProvider, User
 from jupyter_server.serverapp import ServerApp
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
+from tornado.web import RequestHandler
 from traitlets.config import Config
 
 from knit_server.domain.errors import Conflict, InvalidInput, KnitError, Unavailable
@@ -25,6 +26,20 @@ from knit_server.extension.app import KnitExtension
 from knit_server.handlers.base import NothingHere
 
 Ready = Callable[[Engine], None]
+
+
+class TokenOnly(IdentityProvider):
+    """Lets in who sends the token with the request. No cookie is set or taken: there are no pages to log in on."""
+
+    def get_user_cookie(self, handler: RequestHandler) -> None:
+        """No cookie says who a user is."""
+
+    def set_login_cookie(self, handler: RequestHandler, user: User) -> None:
+        """The token comes with every request."""
+
+    def get_handlers(self) -> list[tuple[str, object]]:
+        """There is no page to log in or out."""
+        return []
 
 
 class HeadlessServer(ServerApp):
@@ -118,14 +133,14 @@ def build(
     `folder` is where Jupyter server may write whatever it likes to write. There can be one such server in a process.
     """
     config = Config()
-    config.IdentityProvider.token = token
+    config.TokenOnly.token = token
     for name in ("database_url", "store_url", "sandbox", "overcommit", "max_cpu", "max_memory"):
         config.KnitExtension[name] = getattr(settings, name)
     config.KnitExtension.home = str(settings.home)
     config.KnitExtension.exclusive = True
     server: HeadlessServer = HeadlessServer.instance(
         config=config, jpserver_extensions={"knit_server": True}, reraise_server_extension_failures=True,
-        identity_provider_class=IdentityProvider, allow_unauthenticated_access=False,
+        identity_provider_class=TokenOnly, allow_unauthenticated_access=False,
         cookie_secret=secrets.token_bytes(),
         ip=host, port=port, port_retries=0, certfile=certfile, keyfile=keyfile, allow_root=True, open_browser=False,
         no_browser_open_file=True, log_level=log_level, root_dir=str(folder), config_dir=str(folder / "config"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
 
 from jupyter_server.auth.utils import HTTP_METHOD_TO_AUTH_ACTION
@@ -156,18 +156,21 @@ class KnitHandler(APIHandler):
             if hasattr(parts, "close"):
                 await workers.call(parts.close)
 
-    async def pause(self, seconds: float) -> None:
-        """Wait. Raises `StreamClosedError` if the client goes away and `Unavailable` if the server stops meanwhile."""
-        waits = [asyncio.ensure_future(event.wait()) for event in (self.gone, self.host.stopping)]
+    async def while_open(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Await `work`. Raises `StreamClosedError` if the client goes away first, `Unavailable` if the server stops."""
+        task = asyncio.ensure_future(work)
+        ends = [asyncio.ensure_future(event.wait()) for event in (self.gone, self.host.stopping)]
+        everything: list[asyncio.Future[Any]] = [task, *ends]
         try:
-            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
+            if self.gone.is_set():
+                raise StreamClosedError
+            if self.host.stopping.is_set():
+                raise Unavailable("the server stops", advice="Try again when it is back.")
+            return task.result()
         finally:
-            for each_wait in waits:
-                each_wait.cancel()
-        if self.gone.is_set():
-            raise StreamClosedError
-        if self.host.stopping.is_set():
-            raise Unavailable("the server stops")
+            for each_one in everything:
+                each_one.cancel()
 
     # --- errors -------------------------------------------------------------------------------------------------------
 

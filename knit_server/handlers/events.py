@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from tornado import web
 
 from knit_server.domain import times
-from knit_server.domain.errors import InvalidInput
+from knit_server.domain.errors import InvalidInput, Unavailable
 from knit_server.handlers.base import KnitHandler, as_json
 from knit_server.persistence.events import Event
 from knit_server.service.events import Batch
@@ -42,9 +42,10 @@ class Events(KnitHandler):
         while True:
             if batch.events:
                 yield b"".join(_event(event) for event in batch.events)
-            if self.host.stopping.is_set() or self.gone.is_set():
+            try:
+                batch = await self.while_open(self.host.feed.after(batch.last, HEARTBEAT))
+            except Unavailable:  # the server stops: a clean end, for whoever listens comes back and resumes
                 return
-            batch = await self.host.feed.after(batch.last, HEARTBEAT)
             if batch.reset:
                 yield _reset(batch.last)
             elif not batch.events:

@@ -58,6 +58,10 @@ class Feed:
         self._unsubscribe()
         self._unsubscribe = context.signals.subscribe(signal)
 
+    def alone(self) -> None:
+        """From now on, whoever else writes wakes this process: signals are enough."""
+        self._interval = SAFETY
+
     def close(self) -> None:
         """Stop reading."""
         self._unsubscribe()

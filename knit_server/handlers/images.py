@@ -73,7 +73,7 @@ class Images(UploadHandler):
                 continue
             yield _line({"progress": line.result()})
         if (err := build.exception()) is None:
-            yield _line({"image": codecs.image(build.result())})
+            yield await self.host.workers.call(lambda: _line({"image": codecs.image(build.result())}))
         elif not self._headers_written:
             raise err  # with its own status
         else:

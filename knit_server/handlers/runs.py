@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 from tornado import web
@@ -84,6 +85,7 @@ class RunLogs(KnitHandler):
 
     async def _parts(self, log: runs.RunLog, *, follow: bool) -> AsyncGenerator[bytes]:
         call, offset = self.host.workers.call, 0
+        yield b""  # the head of the answer: a follower knows at once that there is a log
         while True:
             live = follow and await call(log.is_live)  # asked first: what is printed until it ends is still read
             while part := await call(log.read, offset, LOG_BLOCK):
@@ -91,7 +93,7 @@ class RunLogs(KnitHandler):
                 yield part
             if not live:
                 return
-            await self.pause(LOG_POLL)
+            await self.while_open(asyncio.sleep(LOG_POLL))
 
 
 def _status(word: str) -> Status:

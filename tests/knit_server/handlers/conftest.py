@@ -23,6 +23,9 @@ from tornado.web import Application
 from knit_server.engine import Engine, Settings
 from knit_server.handlers.host import SETTING, Host
 from knit_server.handlers.routes import routes
+from knit_server.scheduler import Scheduler
+from knit_server.service.context import Context
+from knit_server.testing import FakeExecutor, temp_knit
 
 T = TypeVar("T")
 
@@ -37,6 +40,8 @@ class Served:
         self, handlers: Sequence[tuple[str, Any]], *, base_url: str = "/", authorizer: Authorizer | None = None
     ) -> None:
         self.engine: Engine | None = None
+        self.executor = FakeExecutor()
+        self.context: Context | None = None
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, name="test-server")
         self.thread.start()
@@ -55,8 +60,8 @@ class Served:
             [(base_url.rstrip("/") + pattern, handler) for pattern, handler in handlers],
             base_url=base_url, identity_provider=identity, authorizer=authorizer or AllowAllAuthorizer(),
             xsrf_cookies=True, cookie_secret="c", login_url="/login", allow_unauthenticated_access=True,
-            **{SETTING: host},
         )  # fmt: skip
+        app.settings[SETTING] = host
         self.server = HTTPServer(app)
         self.server.add_sockets(sockets)
         return host
@@ -123,6 +128,22 @@ def own_knit(tmp_path: Path) -> Iterator[Served]:
     served = open_knit(tmp_path / "home")
     yield served
     served.close()
+
+
+@pytest.fixture
+def fake_knit(tmp_path: Path) -> Iterator[Served]:
+    """A Knit with a scheduler whose images are Python functions: `served.executor.images.programs`."""
+    executor = FakeExecutor()
+    with temp_knit(tmp_path / "home", executor=executor) as context:
+        scheduler = Scheduler(context)
+        scheduler.start()
+        served = Served(routes())
+        served.executor = executor
+        served.context = context
+        served.call(lambda: served.host.open(context))
+        yield served
+        served.close()
+        scheduler.stop()
 
 
 @pytest.fixture
