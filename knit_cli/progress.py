@@ -31,7 +31,7 @@ class Meter:
     def __enter__(self) -> Meter:
         if sys.stderr.isatty():
             self._bar = _bar()
-            self._task = self._bar.add_task("", total=self._total)
+            self._task = self._bar.add_task("", total=self._total, speed="")
             self._bar.start()
         return self
 
@@ -48,7 +48,7 @@ class Meter:
         """Take how many bytes are done, and at which file."""
         self._done = done
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, description=printable(path))
+            self._bar.update(self._task, completed=done, description=printable(path), speed=self._speed())
 
     def sent(self) -> None:
         """Everything is sent; after a second without an answer it is said so."""
@@ -57,6 +57,9 @@ class Meter:
         self._waiting.daemon = True
         self._waiting.start()
 
+    def _speed(self) -> str:
+        return f"{size(self._done / max(time.monotonic() - self._started, 1e-3))} p/s"
+
     def _stop(self) -> None:
         if self._bar is not None:
             self._bar.stop()
@@ -64,8 +67,7 @@ class Meter:
 
     def _summary(self) -> None:
         total = max(self._total or 0, self._done)
-        speed = self._done / max(time.monotonic() - self._started, 1e-3)
-        say(f"{size(self._done)} / {size(total)} [{'-' * 37}] 100.00% {size(speed)} p/s")
+        say(f"{size(self._done)} / {size(total)} [{'-' * 37}] 100.00% {self._speed()}")
 
 
 def size(amount: float) -> str:
@@ -85,10 +87,11 @@ def printable(path: str) -> str:
 
 def _bar() -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
     columns = (
-        DownloadColumn(binary_units=True), BarColumn(), TextColumn("{task.percentage:>6.2f}%"), TransferSpeedColumn(),
-        TextColumn("{task.description}"),
-    )  # fmt: skip
+        DownloadColumn(binary_units=True),
+        BarColumn(),
+        *(TextColumn(each) for each in ("{task.percentage:>6.2f}%", "{task.fields[speed]}", "{task.description}")),
+    )
     return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -62,8 +62,16 @@ def refused(summary: str) -> Iterator[None]:
         code = code_of(err)
         if code is None:
             raise
-        line = f"server error (status code = {code})" if code >= 500 else summary.replace("{code}", str(code))
-        raise KnitError(f"{line}\n{err.reason}", advice=err.advice, see=err.see) from err
+        raise KnitError(f"{_summary(code, summary)}\n{err.reason}", advice=err.advice, see=err.see) from err
+
+
+def _summary(code: int, summary: str) -> str:
+    """Return the first line: the command's own, unless the status is no matter of the command."""
+    if 300 <= code < 400:
+        return f"redirect (status code = {code})"
+    if code in (401, 403):
+        return f"the server does not accept this token (status code = {code})"
+    return f"server error (status code = {code})" if code >= 500 else summary.replace("{code}", str(code))
 
 
 INCOMPATIBLE = "[BUG] client is not compatible with the server (status code = {code})"

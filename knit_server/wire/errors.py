@@ -84,7 +84,7 @@ def from_response(code: int, content: bytes | str | object, location: str | None
     """
     if 300 <= code < 400:
         error: KnitError = InvalidInput(
-            f"redirect: the server points{f' to {location}' if location else ' elsewhere'}",
+            f"the server redirects{f' to {location}' if location else ''}",
             advice="Put the final address into apiRoot of the profile; Knit follows no redirects, to send its token "
             "to nobody else.",
         )

@@ -142,8 +142,16 @@ def test_a_redirect(ready, server) -> None:
     server.on("GET /data", status=302, headers={"Location": "https://elsewhere/"})
     result = ready("data", "find")
     assert result.code == 1
-    assert "redirect" in result.err
+    assert result.err.startswith("redirect (status code = 302)\n")
     assert "https://elsewhere/" in result.err
+
+
+def test_a_token_that_is_not_accepted(ready, server) -> None:
+    """A server that knows nobody by this token is no matter of the command; the advice is to init again."""
+    server.on("GET /data", {"message": "Forbidden"}, status=403)
+    result = ready("data", "find")
+    assert result.err.startswith("the server does not accept this token (status code = 403)\nForbidden\n")
+    assert "knit init" in result.err
 
 
 @pytest.mark.parametrize("content", ["tag: [nocolon]", "tag: [", "tag: {a: b}", "- x"])

@@ -63,7 +63,7 @@ def test_round_trip(kind: type[domain.KnitError]) -> None:
         (599, b"", "599 (unknown status)"),
         (401, b"", "401 Unauthorized\nThe server asks for a token"),
         (403, {"message": "Forbidden"}, "Forbidden\nThe token is missing"),
-        (301, b"", "redirect: the server points elsewhere"),
+        (301, b"", "the server redirects\nPut the final address"),
     ],
 )
 def test_foreign_bodies(code: int, content: object, told: str) -> None:

@@ -111,7 +111,7 @@ def test_an_empty_file() -> None:
         ("&a [*a]", "f:1:1: the Plan must be a mapping"),
         ("<<: &a {<<: *a}", "f:1:9: `<<` refers to itself"),
         ("args: *nowhere", "f:1:7: found undefined alias"),
-        ("[" * 5000, "f: it is nested too deeply"),
+        ("[" * 1000, "f: it is nested too deeply"),
     ],
 )
 def test_what_is_wrong_has_a_place(text: str, told: str) -> None:
