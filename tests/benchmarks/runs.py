@@ -10,6 +10,8 @@ import psutil
 from serving import Server, server
 from tables import Table
 
+from knit_server.domain.times import parse_instant
+
 IMAGE = "bench/noop:1"
 
 
@@ -76,17 +78,14 @@ def _measure(knit: Server, tag: str, count: int) -> tuple[float, float]:
     (Path(source) / "file.txt").write_text("x")
     process = psutil.Process(knit.pid)
     before = sum(process.cpu_times()[:2])
-    feed = knit.client.events()
     pushed = knit.client.push(source, [tag])
     done = 0
-    for event in feed:
-        done += event.kind == "run" and event.data.get("payload", event.data).get("status") in ("done", "failed")
+    for event in knit.client.events(after=0):
+        done += event.kind == "run" and event.data.get("status") in ("done", "failed")
         if done == count + 1:  # the upload is a Run too
             break
     cpu = sum(process.cpu_times()[:2]) - before
     found = knit.client.find_runs()
     assert [run["status"] for run in found] == ["done"] * (count + 1)
-    from knit_server.domain.times import parse_instant
-
     begun = parse_instant(pushed["upstream"]["run"]["updatedAt"])
     return parse_instant(found[-1]["updatedAt"]) - begun, cpu * 1000

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from knit_server.client import KnitClient
+from knit_server.client.api import KnitClient
 
 
 @dataclass
