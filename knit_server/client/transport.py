@@ -156,7 +156,7 @@ def translate(err: Exception, api_root: str) -> KnitError:
             f"the certificate of {api_root} is not trusted: {_last(causes)}",
             advice="Put the server's CA into cert.ca of the profile: `knit init` with the server's knitprofile.",
         )
-    if any(isinstance(each, ssl.SSLError) for each in causes):
+    if any(isinstance(each, ssl.SSLError) or "handshake" in str(each) for each in causes):  # or it timed out in it
         return Unavailable(
             f"no TLS connection to {api_root}: {_last(causes)}", advice="Is it https? Check apiRoot in the profile."
         )

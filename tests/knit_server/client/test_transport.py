@@ -30,6 +30,7 @@ def caused(err: Exception, cause: BaseException) -> Exception:
     [
         (httpx.ConnectError("refused"), Unavailable, "cannot connect to http://h/knit/api: refused"),
         (httpx.ConnectTimeout(""), Unavailable, "no connection in time"),
+        (httpx.ConnectTimeout("_ssl.c:989: The handshake operation timed out"), Unavailable, "no TLS connection"),
         (httpx.ReadTimeout(""), Unavailable, "no answer in time"),
         (httpx.WriteTimeout(""), Unavailable, "no progress in time"),
         (httpx.PoolTimeout(""), Unavailable, "no progress in time"),
