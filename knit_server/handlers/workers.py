@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from knit_server.domain.errors import Unavailable
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -29,9 +31,12 @@ class Workers:
     def __init__(self) -> None:
         self._calls = ThreadPoolExecutor(CALLS, thread_name_prefix="knit-call")
         self._slots = asyncio.Semaphore(STREAMS)
+        self._closed = False
 
     async def call(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Run a short `function` in the pool and return what it returns."""
+        """Run a short `function` in the pool and return what it returns. Raises `Unavailable` after `close`."""
+        if self._closed:
+            raise Unavailable("the server stops", advice="Try again when it is back.")
         return await asyncio.get_running_loop().run_in_executor(self._calls, partial(function, *args, **kwargs))
 
     async def start(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> asyncio.Future[_T]:
@@ -53,6 +58,7 @@ class Workers:
 
     def close(self) -> None:
         """Take no more calls. What runs is not waited for."""
+        self._closed = True
         self._calls.shutdown(wait=False, cancel_futures=True)
 
     def _done(self, future: asyncio.Future[_T]) -> None:
