@@ -12,7 +12,7 @@ from knit_server.content.tree import ChunkId
 from knit_server.domain import runs as edges
 from knit_server.domain import tags as rules
 from knit_server.domain.data import Content, Data
-from knit_server.domain.errors import KnitError, NotFound, NotUsable
+from knit_server.domain.errors import Conflict, KnitError, NotFound, NotUsable
 from knit_server.domain.ids import KnitId, PlanId, RunId
 from knit_server.domain.plans import UPLOAD_PATH, UPLOADED, Plan
 from knit_server.domain.runs import TERMINAL, Exit, Run, Status
@@ -217,17 +217,26 @@ def _commit_upload(ctx: Context, run_id: RunId, knit_id: KnitId, snapshot: Snaps
         return views.data_views(tx, [data.get(tx, knit_id)])[0]
 
 
+_LOOK = 1000  # milliseconds between two looks at whether a user has stopped an upload
+
+
 class _Renewing:
-    """A stream that keeps the lease of its upload alive while bytes come in."""
+    """A stream that keeps the lease of its upload alive while bytes come in, and ends when a user stops the upload."""
 
     def __init__(self, ctx: Context, run_id: RunId, stream: BinaryIO) -> None:
         self._ctx, self._run_id, self._stream = ctx, run_id, stream
-        self._renewed = ctx.now()
+        self._renewed = self._looked = ctx.now()
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read like the stream; renew the lease when a third of it is over."""
+        """Read like the stream; renew the lease when a third of it is over. Raises `Conflict` if a user says stop."""
         block = self._stream.read(size)
         now = self._ctx.now()
+        if now - self._looked > _LOOK:
+            self._looked = now
+            with self._ctx.db.read() as tx:
+                status = runs.get(tx, self._run_id).status
+            if status is not Status.RUNNING:
+                raise Conflict("the upload was stopped by a user", advice="If that was a mistake, push again.")
         if now - self._renewed > self._ctx.limits.lease // 3:
             self._renewed = now
             lease = Lease(owner=self._ctx.owner, until=now + self._ctx.limits.lease)
