@@ -27,7 +27,7 @@ lint: $(FOR_DEVELOPMENT) ## Check style, types, the direction of imports and gen
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-cache
 	@if [ -f knit_cli/reference.py ]; then $(BIN)/python -m knit_cli.reference --check; fi
 	@$(BIN)/python tests/docs/generate.py --check
 
