@@ -51,6 +51,8 @@ def serve(home: str | None, log_level: str, **options: Any) -> int:
     It holds the home folder, where all its data are, and writes there, as handout/knitprofile, the profile for
     `knit init`.
     """
+    if options["keyfile"] and not options["certfile"]:
+        raise click.UsageError("--keyfile needs --certfile", ctx=click.get_current_context())
     place = Home(locate(home, os.environ))
     place.prepare()
     _refuse_if_held(place)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import secrets
 import signal
-import ssl
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from traitlets.config import Config
 from knit_server.domain.errors import Conflict, InvalidInput, KnitError, Unavailable
 from knit_server.engine import Engine, Settings
 from knit_server.extension.app import KnitExtension
+from knit_server.extension.certificates import server_context
 from knit_server.handlers.base import NothingHere
 
 Ready = Callable[[Engine], None]
@@ -46,6 +47,7 @@ class HeadlessServer(ServerApp):
     """The server of `knit serve`. Build it with `build`."""
 
     on_ready: Ready
+    sockets: list[socket.socket]
     failure: KnitError | None = None
     """Why it had to stop, None if it was asked to."""
 
@@ -89,14 +91,10 @@ class HeadlessServer(ServerApp):
         self.web_app.wildcard_router.rules.clear()
 
     def init_httpserver(self) -> None:
-        """Bind the port at once and for good. Raises `KnitError` if that is not possible."""
-        try:
-            sockets = bind_sockets(self.port, self.ip)
-            self._http_server = HTTPServer(self.web_app, ssl_options=self.ssl_options)
-        except OSError as err:  # ssl.SSLError is one
-            raise _cannot_listen(err, self.ip, self.port, self.certfile) from err
-        self.port = sockets[0].getsockname()[1]
-        self._http_server.add_sockets(sockets)
+        """Listen at the sockets that are bound already. Raises `InvalidInput` if the certificate cannot be used."""
+        context = server_context(self.certfile, self.keyfile) if self.certfile else None
+        self._http_server = HTTPServer(self.web_app, ssl_options=context)
+        self._http_server.add_sockets(self.sockets)
 
     @property
     def http_server(self) -> HTTPServer:
@@ -132,6 +130,7 @@ def build(
 
     `folder` is where Jupyter server may write whatever it likes to write. There can be one such server in a process.
     """
+    sockets = _listen(host, port)
     config = Config()
     config.TokenOnly.token = token
     for name in ("database_url", "store_url", "sandbox", "overcommit", "max_cpu", "max_memory"):
@@ -140,20 +139,27 @@ def build(
     config.KnitExtension.exclusive = True
     server: HeadlessServer = HeadlessServer.instance(
         config=config, jpserver_extensions={"knit_server": True}, reraise_server_extension_failures=True,
-        identity_provider_class=TokenOnly, allow_unauthenticated_access=False,
-        cookie_secret=secrets.token_bytes(),
-        ip=host, port=port, port_retries=0, certfile=certfile, keyfile=keyfile, allow_root=True, open_browser=False,
-        no_browser_open_file=True, log_level=log_level, root_dir=str(folder), config_dir=str(folder / "config"),
-        data_dir=str(folder / "data"), runtime_dir=str(folder / "runtime"), terminals_enabled=False,
+        identity_provider_class=TokenOnly, cookie_secret=secrets.token_bytes(), allow_unauthenticated_access=False,
+        ip=host, port=sockets[0].getsockname()[1], certfile=certfile, keyfile=keyfile, allow_root=True,
+        open_browser=False, no_browser_open_file=True, terminals_enabled=False, log_level=log_level,
+        root_dir=str(folder), config_dir=str(folder / "config"), data_dir=str(folder / "data"),
+        runtime_dir=str(folder / "runtime"),
     )  # fmt: skip
-    server.on_ready = on_ready
+    server.on_ready, server.sockets = on_ready, sockets
     server.initialize(argv=[], find_extensions=False)
     return server
 
 
-def _cannot_listen(err: OSError, host: str, port: int, certfile: str) -> KnitError:
-    if isinstance(err, ssl.SSLError):
-        return InvalidInput(f"the certificate {certfile} cannot be used: {err}", advice="Give PEM files that fit.")
+def _listen(host: str, port: int) -> list[socket.socket]:
+    try:
+        return bind_sockets(port, host)
+    except OSError as err:
+        raise _cannot_listen(err, host, port) from err
+
+
+def _cannot_listen(err: OSError, host: str, port: int) -> KnitError:
+    if isinstance(err, socket.gaierror) or err.errno == errno.EADDRNOTAVAIL:
+        return InvalidInput(f"{host} is no address of this machine", advice="Choose another with --host HOST.")
     if err.errno == errno.EADDRINUSE:
         return Conflict(
             f"port {port} of {host} is taken", advice="Choose another with --port N; --port 0 takes a free one."

@@ -34,7 +34,10 @@ _TOLD: Mapping[int, tuple[str, str | None]] = {
         "this request is not allowed: its token is missing, wrong or may not do this",
         "Send the header Authorization: token T, with the token of the profile.",
     ),
-    404: ("there is nothing here", "The API is documented in docs/api.md."),
+    404: (
+        "there is nothing here",
+        "Is apiRoot in the profile right? It ends in /knit/api. The API is documented in docs/api.md.",
+    ),
     405: ("this method is not possible here", "The API is documented in docs/api.md."),
     413: (f"the body is longer than {MAX_JSON >> 20} MiB", None),
 }

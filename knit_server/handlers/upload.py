@@ -23,6 +23,8 @@ MEDIA = frozenset({
 """What clients call a tar.gz. What it really is, its content decides."""
 THROWN_AWAY = 16 << 20
 """How much of a body that nobody wants any more is still read, so that the client comes to see the answer."""
+THROWING_AWAY = 3.0
+"""Seconds after which it is read no further: a slow sender is told at the latest then."""
 
 _UNLIMITED = 1 << 62
 
@@ -34,6 +36,7 @@ class UploadHandler(KnitHandler):
     _work: asyncio.Future[Any]
     _trailers: HTTPHeaders | None = None
     _thrown_away = 0
+    _enough: float | None = None
 
     def consumer(self) -> Callable[[Context, BinaryIO], object]:
         """Return what reads the body, in a worker. Raises `InvalidInput` if the query is wrong already."""
@@ -75,7 +78,9 @@ class UploadHandler(KnitHandler):
         if await pipe.put(chunk) or self._finished:
             return
         self._thrown_away += len(chunk)
-        if self._thrown_away > THROWN_AWAY:
+        now = asyncio.get_running_loop().time()
+        self._enough = self._enough or now + THROWING_AWAY
+        if self._thrown_away > THROWN_AWAY or now > self._enough:
             await asyncio.wait([self._work])
             if (err := self._work.exception()) is not None:
                 self.send_error(exc_info=(type(err), err, err.__traceback__))

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from knit_server.domain.errors import InvalidInput
-from knit_server.extension.certificates import own_authority
+from knit_server.extension.certificates import own_authority, server_context
 
 DEADLINE = 60.0
 TOKEN = "jupyters-own"
@@ -192,5 +192,16 @@ class TestCertificates:
         """What is no PEM is told."""
         (tmp_path / "x").write_text("x")
         for path in (tmp_path / "x", tmp_path / "missing"):
-            with pytest.raises(InvalidInput, match="cannot be read"):
+            with pytest.raises(InvalidInput, match="cannot be used"):
                 own_authority(str(path))
+            with pytest.raises(InvalidInput, match="cannot be used"):
+                server_context(str(path), "")
+
+    def test_key_of_another(self, tmp_path: Path) -> None:
+        """A key that does not fit is told before anybody connects."""
+        for name in ("a", "b"):
+            files = ("-keyout", tmp_path / f"{name}.key", "-out", tmp_path / f"{name}.pem")
+            self.make("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", *files)
+        server_context(str(tmp_path / "a.pem"), str(tmp_path / "a.key"))
+        with pytest.raises(InvalidInput, match="cannot be used"):
+            server_context(str(tmp_path / "a.pem"), str(tmp_path / "b.key"))

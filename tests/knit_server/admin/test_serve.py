@@ -234,12 +234,23 @@ class TestRefusals:
         """A wrong command line is exit code 2."""
         assert start(tmp_path / "home", "--colour", "red").end()[0] == 2
 
+    def test_unknown_host(self, start: Callable[..., Process], tmp_path: Path) -> None:
+        """A host that is not this machine is named."""
+        code, _, err = start(tmp_path / "home", "--host", "no.such.host.invalid").end()
+        assert code == 1
+        assert err.startswith("no.such.host.invalid is no address of this machine\n")
+
+    def test_key_without_certificate(self, start: Callable[..., Process], tmp_path: Path) -> None:
+        """A key alone is a wrong command line."""
+        assert start(tmp_path / "home", "--keyfile", "key.pem").end()[0] == 2
+
     def test_bad_certificate(self, start: Callable[..., Process], tmp_path: Path) -> None:
         """A certificate that is none is told."""
         (tmp_path / "cert.pem").write_text("no certificate")
-        code, _, err = start(tmp_path / "home", "--certfile", str(tmp_path / "cert.pem")).end()
-        assert code == 1
-        assert "cert.pem" in err
+        for name in ("cert.pem", "missing.pem"):
+            code, _, err = start(tmp_path / "home", "--certfile", str(tmp_path / name)).end()
+            assert code == 1
+            assert f"{name} cannot be used" in err
 
 
 class TestHttps:
