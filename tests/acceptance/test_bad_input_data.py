@@ -172,11 +172,11 @@ def test_special_files_are_told(server: Server, tmp_path: Path, case: str) -> No
 
 @contextmanager
 def pushing(server: Server, tmp_path: Path, case: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A push that has begun and cannot end: 4 TiB of zeros, of which nothing lies on the disk."""
+    """A push that has begun and cannot end: 1 TiB of zeros, of which nothing lies on the disk."""
     folder = tmp_path / "large"
     folder.mkdir()
     with (folder / "zeros").open("wb") as file:
-        file.truncate(4 << 40)
+        file.truncate(1 << 40)
     before = len(pushes(server, "running"))
     with server.begin("data", "push", "-t", case, str(folder)) as process:
         until("the push has begun", lambda: len(pushes(server, "running")) > before)
