@@ -16,7 +16,11 @@ _run = tables.run
 
 
 def available(tx: Transaction, statuses: Collection[Status], now: int, *, limit: int | None = None) -> list[Run]:
-    """Return Runs in one of `statuses` that nobody works on, oldest first; on PostgreSQL they stay locked."""
+    """Return Runs in one of `statuses` that nobody works on, oldest first; on PostgreSQL they stay locked.
+
+    Another server that looks at the same time waits, and then sees what was left. If it skipped what is locked, nobody
+    would come back for the Runs that this one locked but had no room for.
+    """
     query = (
         sa.select(_run)
         .where(
@@ -25,7 +29,7 @@ def available(tx: Transaction, statuses: Collection[Status], now: int, *, limit:
         )
         .order_by(_run.c.seq)
         .limit(limit)
-        .with_for_update(skip_locked=True)  # SQLite has no such clause and needs none: it has one writer
+        .with_for_update()  # SQLite has no such clause and needs none: it has one writer
     )
     return [to_run(row) for row in tx.execute(query)]
 

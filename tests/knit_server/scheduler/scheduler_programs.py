@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 
@@ -30,15 +31,9 @@ def special(attempt: Attempt) -> Observation:
     place = attempt.outputs[0].host
     (place / "good.txt").write_text("good")
     os.mkfifo(place / "pipe")
-    with socket.socket(socket.AF_UNIX) as server, _inside(place):
+    with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(place):  # addresses of sockets are short
         server.bind("socket")
     return OK
-
-
-def _inside(place: os.PathLike[str]) -> object:
-    import contextlib
-
-    return contextlib.chdir(place)  # names of sockets are short
 
 
 def removing(attempt: Attempt) -> Observation:

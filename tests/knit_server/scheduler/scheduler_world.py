@@ -15,6 +15,7 @@ from knit_server.domain.runs import TERMINAL, Status
 from knit_server.domain.views import DataView, PlanView, RunView
 from knit_server.executors.base import AttemptId
 from knit_server.persistence import data as data_rows
+from knit_server.persistence import runs as run_rows
 from knit_server.scheduler import Scheduler
 from knit_server.service import data, plans, runs
 from knit_server.service.context import Context, Limits
@@ -64,9 +65,7 @@ class World:
     def counts(self) -> dict[str, int]:
         """How many Runs of all kinds are in which status, cheaply."""
         with self.ctx.db.read() as tx:
-            from knit_server.persistence import runs as rows
-
-            return rows.count_by_status(tx)
+            return run_rows.count_by_status(tx)
 
     def until(self, condition: Callable[[], object], what: str = "") -> None:
         """Wait for `condition`."""
