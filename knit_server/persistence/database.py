@@ -67,6 +67,7 @@ class Database:
         self.url = sa.make_url(url)
         self.on_commit = on_commit
         self._writing = threading.Lock()
+        self._thread = threading.local()
         self._engine = _engine(self.url)
 
     def open(self) -> None:
@@ -93,7 +94,7 @@ class Database:
     @contextlib.contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that commits at the end of the block, or rolls back if the block raises."""
-        with self._one_writer(), translated(), self._engine.connect() as connection:
+        with self._not_nested(), self._one_writer(), translated(), self._engine.connect() as connection:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             transaction = Transaction(connection)
@@ -103,6 +104,16 @@ class Database:
             connection.commit()
         if transaction.topics:
             self.on_commit(frozenset(transaction.topics))
+
+    @contextlib.contextmanager
+    def _not_nested(self) -> Iterator[None]:
+        """A write within a write of the same thread would wait for itself for ever."""
+        assert not getattr(self._thread, "writes", False), "a transaction is open already in this thread"
+        self._thread.writes = True
+        try:
+            yield
+        finally:
+            self._thread.writes = False
 
     def _one_writer(self) -> contextlib.AbstractContextManager[object]:
         """SQLite takes one writer at a time: threads of this process queue here rather than in its busy loop."""
@@ -136,21 +147,65 @@ def _damaged(detail: str) -> Damaged:
     )
 
 
-_MEANINGS: tuple[tuple[str, Callable[[str], KnitError]], ...] = (
-    (
-        "database or disk is full",
-        lambda text: OutOfSpace("no space is left for the database", advice="Free some space."),
-    ),
-    ("disk i/o error", lambda text: OutOfSpace(f"the database cannot be written: {text}", advice="Check the disk.")),
+def _full(detail: str) -> OutOfSpace:
+    return OutOfSpace("no space is left for the database", advice="Free some space.")
+
+
+def _unwritable(detail: str) -> OutOfSpace:
+    return OutOfSpace(f"the database cannot be written: {detail}", advice="Check the disk and its quota.")
+
+
+def _busy(detail: str) -> Unavailable:
+    return Unavailable("the database is busy", advice="Try again in a moment.")
+
+
+def _silent(detail: str) -> Unavailable:
+    return Unavailable(f"the database does not answer: {detail}", advice="Is its server running?")
+
+
+def _closed(detail: str) -> Unavailable:
+    return Unavailable(f"the database cannot be opened: {detail}", advice="Check its folder and who owns it.")
+
+
+def _overtaken(detail: str) -> Conflict:
+    return Conflict("another change came in between", advice="Try again.")
+
+
+_Meaning = tuple[str, Callable[[str], KnitError]]
+
+_CODES: tuple[_Meaning, ...] = (
+    ("53100", _full),
+    ("53300", _silent),  # too many connections
+    ("57P", _silent),  # shutting down, starting up
+    ("08", _silent),
+    ("55P03", _busy),
+    ("40", _overtaken),  # deadlock, serialization
+    ("XX001", _damaged),
+    ("XX002", _damaged),
+)
+"""What PostgreSQL's SQLSTATEs mean, by their beginning (PostgreSQL's manual, appendix A)."""
+
+_WORDS: tuple[_Meaning, ...] = (
+    ("database or disk is full", _full),
+    ("disk i/o error", _unwritable),  # SQLite's word for a quota that is used up, too
     ("malformed", _damaged),
     ("not a database", _damaged),
-    ("database is locked", lambda text: Unavailable("the database is busy", advice="Try again in a moment.")),
-    ("unable to open", lambda text: Unavailable(f"the database cannot be opened: {text}", advice="Check its folder.")),
-    ("readonly database", lambda text: Unavailable("the database is read-only", advice="Check who owns the home.")),
-    ("no space left", lambda text: OutOfSpace("no space is left for the database", advice="Free some space.")),
-    ("deadlock detected", lambda text: Conflict("another change came in between", advice="Try again.")),
-    ("connection", lambda text: Unavailable(f"the database does not answer: {text}", advice="Is its server running?")),
+    ("database is locked", _busy),
+    ("unable to open", _closed),
+    ("readonly database", _closed),
+    ("no space left", _full),
+    ("connection", _silent),  # PostgreSQL's client has no code where there is no server
 )
+"""What the words of errors without a code mean."""
+
+
+def _meaning(err: exc.DBAPIError) -> KnitError | None:
+    text = str(err.orig)
+    if code := getattr(err.orig, "sqlstate", None):
+        return next((error(text) for prefix, error in _CODES if code.startswith(prefix)), None)
+    if isinstance(err, exc.IntegrityError | exc.ProgrammingError):
+        return None
+    return next((error(text) for words, error in _WORDS if words in text.lower()), None)
 
 
 @contextlib.contextmanager
@@ -161,8 +216,6 @@ def translated() -> Iterator[None]:
     except exc.TimeoutError as err:
         raise Unavailable("the database is busy: no connection fell free", advice="Try again in a moment.") from err
     except exc.DBAPIError as err:
-        text = str(err.orig)
-        for words, error in _MEANINGS:
-            if words in text.lower() and not isinstance(err, exc.IntegrityError | exc.ProgrammingError):
-                raise error(text) from err
+        if (meaning := _meaning(err)) is not None:
+            raise meaning from err
         raise
