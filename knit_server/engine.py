@@ -77,6 +77,11 @@ class Engine:
         """Whether Runs are being executed or finished by this process."""
         return self._scheduler is not None and bool(self._scheduler._drives)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes change things without waking this one."""
+        return not self.schedules or bool(self.settings.database_url)
+
     def open(self, *, exclusive: bool = False) -> Context:
         """Open everything; with `exclusive`, only if no other process holds the home. Raises `KnitError`."""
         with _told(), contextlib.ExitStack() as opened:

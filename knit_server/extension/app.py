@@ -68,13 +68,17 @@ class KnitExtension(ExtensionApp):
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Open Knit in a thread, while the server serves already. Called by jupyter_server."""
         loop = asyncio.get_running_loop()
-        self.engine = engine = Engine(self.settings_chosen(), on_take_over=lambda: in_loop(loop, self.host.feed.alone))
+        self.engine = engine = Engine(self.settings_chosen(), on_take_over=lambda: in_loop(loop, self._took_over))
         try:
             context = await self.host.workers.call(engine.open, exclusive=self.exclusive)
-            self.host.open(context, shared=not engine.schedules)
+            self.host.open(context, shared=engine.is_shared)
             await self.host.workers.call(engine.announce, await self.host.workers.call(address, serverapp))
         except KnitError as err:
             self._failed(err)
+
+    def _took_over(self) -> None:
+        if self.engine is not None and not self.engine.is_shared:
+            self.host.feed.alone()
 
     def _failed(self, err: KnitError) -> None:
         self.failure, self.engine = err, None

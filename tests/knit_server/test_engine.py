@@ -86,6 +86,7 @@ class TestTwo:
         first, second = Engine(Settings(home=tmp_path / "home")), Engine(Settings(home=tmp_path / "home"))
         holder, guest = first.open(), second.open()
         assert (first.schedules, second.schedules) == (True, False)
+        assert (first.is_shared, second.is_shared) == (False, True)
         plans.apply(guest, a_plan("no:image", {"/in": ("a:b",)}))
         data.upload(guest, empty_tar(), [Tag("a", "b")])
 
