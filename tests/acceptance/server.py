@@ -214,7 +214,8 @@ class Server:
         sent = {"Authorization": f"token {self.profile['token'] if token is None else token}", **(headers or {})}
         connection = http.client.HTTPConnection(root.hostname or "", root.port, timeout=PATIENCE)
         try:
-            connection.request(method, root.path + path, body=body, headers=sent)
+            with contextlib.suppress(ConnectionError):  # a server may answer, and close, before it has seen all of it
+                connection.request(method, root.path + path, body=body, headers=sent)
             response = connection.getresponse()
             return Answer(response.status, dict(response.headers), response.read())
         finally:
