@@ -33,8 +33,13 @@ def test_migrations_lead_to_the_tables(empty_url: str) -> None:
         options = {"compare_type": True, "compare_server_default": True}
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, tables.metadata) == []
-        assert context.get_current_revision() == migrations.head()
+        assert context.get_current_revision() == migrations.HEAD
     engine.dispose()
+
+
+def test_the_head_is_the_newest_migration() -> None:
+    """The revision that is compared at each start, without loading Alembic, is the one Alembic would go to."""
+    assert migrations.scripts().get_current_head() == migrations.HEAD
 
 
 def test_opening_again_changes_nothing(empty_url: str) -> None:
