@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from knit_server.domain.errors import KnitError, Unavailable
+from knit_server.domain.errors import Damaged, KnitError, Unavailable
 from knit_server.executors.base import Capacity
 from knit_server.executors.local import LocalExecutor, LocalImageStore
 from knit_server.executors.local.executor import SandboxChoice
@@ -124,7 +124,12 @@ class Engine:
         settings, home, signals = self.settings, self.home, Signals()
         db = Database(settings.database_url or _sqlite_url(home.database), signals.announce)
         opened.callback(db.close)
-        db.open()
+        try:
+            db.open()
+        except Damaged as err:
+            if settings.database_url:  # it may hold a password
+                raise
+            raise Damaged(f"{home.database}: {err.reason}", advice=err.advice) from err
         store = Store(settings.store_url or home.store)
         opened.callback(store.close)
         trees = TreeCache(home.trees)
