@@ -10,7 +10,7 @@ from knit_server.domain.runs import Run, Status
 from knit_server.persistence import tables
 from knit_server.persistence.batches import batched
 from knit_server.persistence.database import Transaction
-from knit_server.persistence.runs import Lease, to_run
+from knit_server.persistence.runs import Lease, lock_in_order, to_run
 
 _run = tables.run
 
@@ -53,9 +53,9 @@ def renew(tx: Transaction, run_ids: Iterable[str], lease: Lease) -> set[str]:
     """Prolong the leases on those of the Runs that the owner still holds; return these."""
     held: set[str] = set()
     for some in batched(run_ids):
-        mine = sa.and_(_run.c.run_id.in_(some), _run.c.lease_owner == lease.owner)
-        longer = sa.update(_run).where(mine).values(lease_until=lease.until).returning(_run.c.run_id)
-        held.update(row.run_id for row in tx.execute(longer))
+        mine = lock_in_order(tx, _run.c.run_id.in_(some), _run.c.lease_owner == lease.owner)
+        tx.execute(sa.update(_run).where(_run.c.run_id.in_(mine)).values(lease_until=lease.until))
+        held.update(mine)
     return held
 
 

@@ -83,6 +83,12 @@ def lock(tx: Transaction, run_id: str) -> Run:
     return get(tx, run_id) if row is None else to_run(row)
 
 
+def lock_in_order(tx: Transaction, *conditions: sa.ColumnElement[bool]) -> list[RunId]:
+    """Lock the Runs that fulfil all conditions, oldest first as everybody does, so that nobody waits in a circle."""
+    query = sa.select(_run.c.run_id).where(*conditions).order_by(_run.c.seq).with_for_update(key_share=True)
+    return [RunId(row.run_id) for row in tx.execute(query)]
+
+
 def many(tx: Transaction, run_ids: Iterable[str]) -> dict[str, Run]:
     """Return those of the Runs that exist, by id."""
     found: dict[str, Run] = {}
@@ -114,9 +120,9 @@ def move(tx: Transaction, old: Run, new: Run) -> None:
 
 def move_plan(tx: Transaction, plan_id: str, old: Status, new: Status, now: int) -> int:
     """Switch all Runs of a Plan from `old` to `new` without touching `updated_at`; return how many there were."""
-    here = sa.and_(_run.c.plan_id == plan_id, _run.c.status == old.value)
-    switch = sa.update(_run).where(here).values(status=new.value).returning(_run.c.run_id)
-    moved = [row.run_id for row in tx.execute(switch)]
+    moved = lock_in_order(tx, _run.c.plan_id == plan_id, _run.c.status == old.value)
+    for some in batched(moved):
+        tx.execute(sa.update(_run).where(_run.c.run_id.in_(some)).values(status=new.value))
     events.record(tx, "run", [(run_id, {"status": new.value, "planId": plan_id}) for run_id in moved], now)
     return len(moved)
 

@@ -72,7 +72,8 @@ class Cluster:
         command = [str(self._bin / "postgres"), "-D", place]
         command += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self._folder / "log").open("wb") as log:
-            self._server = subprocess.Popen(self._as_user(command), stdout=log, stderr=log)
+            command = self._as_user(command)
+            self._server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # Ctrl-C is ours
         self._wait()
 
     def stop(self) -> None:
