@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from knit_server.domain.errors import Conflict, KnitError, OutOfSpace, Unavailable
 from knit_server.domain.runs import STUCK, VANISHED, Exit, Run
 from knit_server.executors.base import Observation, Phase
-from knit_server.scheduler import finish, launch
+from knit_server.scheduler import finish, launch, relief
 from knit_server.service import lifecycle
 from knit_server.service.lifecycle import EXECUTING, Overtaken, Work
 
@@ -49,6 +49,7 @@ class Drive:
         self._ctx = host.ctx
         self._running = False
         self._failures = 0
+        self._remarks: tuple[str, ...] = ()
 
     async def to_the_end(self, *, fresh: bool) -> None:
         """Bring the Run to done or failed, over full disks, absent stores and defects. `fresh`: nothing was begun."""
@@ -80,7 +81,9 @@ class Drive:
         if has_program and self.work.run.status in EXECUTING:
             await self._execute()
             self._see(lifecycle.present(self._ctx, self.work.run.run_id))
-        return await self._host.call(functools.partial(finish.finish, self._ctx, self.work, self._host.checkpoint))
+        return await self._host.call(
+            functools.partial(finish.finish, self._ctx, self.work, self._host.checkpoint, self._remarks)
+        )
 
     async def _execute(self) -> None:
         """Stage, start and watch one attempt; afterwards the Run is completing or aborting."""
@@ -101,17 +104,32 @@ class Drive:
         finally:
             self._running = False
             staged.release()
-        await self._recorded(lambda: lifecycle.ended(self._ctx, self.work, exit_of(observation)))
+        seen_end = exit_of(observation)
+        await self._recorded(lambda: lifecycle.ended(self._ctx, self.work, seen_end), failed=seen_end.code != 0)
         self._host.checkpoint("exited")
 
-    async def _recorded(self, write: Callable[[], Run]) -> Run:
-        """Write down what has happened outside, however long that takes: it must not be done a second time."""
+    async def _recorded(self, write: Callable[[], Run], *, failed: bool = False) -> Run:
+        """Write down what has happened outside, however long that takes: it must not be done a second time.
+
+        The large outputs of a program that has `failed` make room for that if need be.
+        """
         while True:
             try:
                 return write()
             except (OutOfSpace, Unavailable) as err:
+                if failed and isinstance(err, OutOfSpace) and await self._relieved():
+                    continue
                 self._tell(err)
             await asyncio.sleep(self._host.retry_after)
+
+    async def _relieved(self) -> bool:
+        """Make room, unless a user has stopped the Run and wants what it made."""
+        if lifecycle.present(self._ctx, self.work.run.run_id).status not in EXECUTING:
+            return False
+        if not await self._host.call(functools.partial(relief.drop_outputs, self._ctx, self.work)):
+            return False
+        self._remarks = (relief.REMARK,)
+        return True
 
     def _gave_up(self, err: Exception) -> bool:
         """Count the Run as failed if trying again will not help; else tell people what it waits for.

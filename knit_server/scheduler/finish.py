@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from knit_server.content.door import translated
 from knit_server.content.restore import remove_tree
-from knit_server.domain.errors import KnitError, Unavailable
+from knit_server.domain.errors import KnitError, OutOfSpace, Unavailable
 from knit_server.domain.runs import Run, Status
-from knit_server.scheduler import launch
+from knit_server.scheduler import launch, relief
 from knit_server.service import data as data_service
 from knit_server.service import lifecycle
 from knit_server.service.context import Context
@@ -24,17 +24,24 @@ Checkpoint = Callable[[str], None]
 _NAMED = 5  # files named in a remark; the others are counted
 
 
-def finish(ctx: Context, work: Work, checkpoint: Checkpoint) -> Run:
+def finish(ctx: Context, work: Work, checkpoint: Checkpoint, remarks: Sequence[str] = ()) -> Run:
     """Store outputs and log, end the Run, tidy up. Raises `KnitError`; may be repeated. Blocks, so not for the loop.
 
-    Nobody is woken before finished trees are in the cache: the next Run of a chain finds its inputs there.
+    `remarks` say what of the outputs is lost already. Nobody is woken before finished trees are in the cache: the next
+    Run of a chain finds its inputs there.
     """
     if work.plan.spec is None:
         data_service.fail_upload(ctx, work.run.run_id, "the upload was cut off")
         return lifecycle.present(ctx, work.run.run_id)
     with ctx.signals.deferred():
-        skipped: list[str] = []
-        snapshots = _store(ctx, work, skipped.append)
+        skipped = list(remarks)
+        try:
+            snapshots = _store(ctx, work, skipped.append)
+        except OutOfSpace:
+            if work.run.status is not Status.ABORTING or not relief.drop_outputs(ctx, work):
+                raise
+            skipped = [relief.REMARK]
+            snapshots = _store(ctx, work, skipped.append)
         checkpoint("stored")
         run = lifecycle.finish(ctx, work, snapshots, _remark(skipped))
         checkpoint("finished")
