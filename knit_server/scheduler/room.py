@@ -16,6 +16,7 @@ class Room:
         self._overcommit = overcommit
         self._taken: dict[str, Needs] = {}
         self._promised: list[Needs] = []
+        self._turned_away = False
 
     def choose(self, needs: Needs) -> bool | str:
         """Say whether a Run fits now (True), later (False), or never (why, for people).
@@ -25,21 +26,29 @@ class Room:
         if needs.cpu > self._capacity.cpu or needs.memory > self._capacity.memory:
             if not self._overcommit:
                 return self._too_large(needs)
-            if self._taken or self._promised:
-                return False
-        elif not self._fits(needs):
-            return False
-        self._promised.append(needs)
-        return True
+            fits = not self._taken and not self._promised
+        else:
+            fits = self._fits(needs)
+        if fits:
+            self._promised.append(needs)
+        else:
+            self._turned_away = True
+        return fits
 
     def settle(self, taken: dict[str, Needs]) -> None:
         """Turn promises into Runs that take their room, by id."""
         self._promised.clear()
         self._taken.update(taken)
 
-    def free(self, run_id: str) -> None:
-        """Give back what a Run took."""
+    def forget(self) -> None:
+        """Take promises back."""
+        self._promised.clear()
+
+    def free(self, run_id: str) -> bool:
+        """Give back what a Run took; says whether a Run was turned away since the last time, and may fit now."""
         self._taken.pop(run_id, None)
+        waiting, self._turned_away = self._turned_away, False
+        return waiting
 
     def _fits(self, needs: Needs) -> bool:
         used = [*self._taken.values(), *self._promised]

@@ -180,13 +180,13 @@ class Scheduler:
 
     async def _launch(self) -> None:
         held, self._recheck = self._recheck, False
-        while works := lifecycle.claim(self.ctx, self._room.choose, held=held):
+        self._room.forget()  # what a step that failed had promised
+        works = lifecycle.claim(self.ctx, self._room.choose, held=held)
+        if works:
             self.checkpoint("claimed")
-            self._room.settle({work.run.run_id: lifecycle.needs(work.plan) for work in works})
-            for work in works:
-                self._drive(work, fresh=True)
-            held = False
-        self._room.settle({})
+        self._room.settle({work.run.run_id: lifecycle.needs(work.plan) for work in works})
+        for work in works:
+            self._drive(work, fresh=True)
 
     async def _finish(self) -> None:
         for run_id in lifecycle.stopped(self.ctx, list(self._drives)):
@@ -220,8 +220,8 @@ class Scheduler:
             log.exception("Run %s is left; it is taken up again when its lease has run out", run_id)
         finally:
             del self._drives[run_id]
-            self._room.free(run_id)
-            self._wake(frozenset({LAUNCH}))
+            if self._room.free(run_id):
+                self._wake(frozenset({LAUNCH}))
 
     async def _renew(self) -> None:
         """Prolong the leases of driven Runs."""

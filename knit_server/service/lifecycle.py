@@ -198,7 +198,6 @@ def finish(ctx: Context, work: Work, snapshots: Mapping[str, Snapshot], remark: 
         if end.status is Status.DONE:
             made = data.many(tx, [each.knit_id for each in work.made])
             projection.nominate_data(ctx, tx, made.values(), projection.Cause(run.cause, run.hops + 1))
-        tx.announce(LAUNCH)
         return end
 
 
