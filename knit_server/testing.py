@@ -205,6 +205,10 @@ class FakeExecutor:
             return Observation(phase=Phase.VANISHED)
         return future.result() if future.done() else Observation(phase=Phase.RUNNING)
 
+    def runs(self, attempt: AttemptId) -> bool:
+        """Whether the program has been started here and has not ended."""
+        return attempt in self._ended and not self._ended[attempt].done()
+
     def stop(self, attempt: AttemptId) -> None:
         """End the program as a signal would."""
         future = self._ended.get(attempt)

@@ -21,7 +21,7 @@ from knit_server.scheduler.drive import Drive
 from knit_server.scheduler.room import Room
 from knit_server.service import lifecycle
 from knit_server.service.context import Context
-from knit_server.service.lifecycle import Work
+from knit_server.service.lifecycle import Needs, Work
 from knit_server.service.signals import FINISH, LAUNCH, PROJECT, SWEEP, Topics
 
 log = logging.getLogger("knit.scheduler")
@@ -66,6 +66,7 @@ class Scheduler:
         self._wakes: dict[str, asyncio.Event] = {}
         self._failure: BaseException | None = None
         self._recheck = True
+        self._owed = False
         self._sweeps = 0
 
     # --- from other threads -------------------------------------------------------------------------------------------
@@ -179,6 +180,8 @@ class Scheduler:
     # --- steps --------------------------------------------------------------------------------------------------------
 
     async def _launch(self) -> None:
+        if self._owed:
+            return  # what a dead server had begun comes first
         held, self._recheck = self._recheck, False
         self._room.forget()  # what a step that failed had promised
         works = lifecycle.claim(self.ctx, self._room.choose, held=held)
@@ -192,10 +195,20 @@ class Scheduler:
         for run_id in lifecycle.stopped(self.ctx, list(self._drives)):
             self._drives[run_id].stop()
         self._keep()  # a machine that slept finds its own leases run out
-        while works := [work for work in lifecycle.take_over(self.ctx) if work.run.run_id not in self._drives]:
-            for work in works:
-                self._room.settle({work.run.run_id: lifecycle.needs(work.plan)})
-                self._drive(work, fresh=False)
+        owed, self._owed = self._owed, False
+        self._room.forget()
+        found = lifecycle.take_over(self.ctx, self._choose_begun)
+        works = [work for work in found if work.run.run_id not in self._drives]
+        self._room.settle({work.run.run_id: lifecycle.needs(work.plan) for work in works})
+        for work in works:
+            self._drive(work, fresh=False)
+        if owed and not self._owed:
+            self._wake(frozenset({LAUNCH}))
+
+    def _choose_begun(self, needs: Needs) -> bool | str:
+        choice = self._room.choose(needs)
+        self._owed = self._owed or choice is False
+        return choice
 
     async def _project(self) -> None:
         while await self.call(functools.partial(lifecycle.project, self.ctx)):
@@ -221,7 +234,7 @@ class Scheduler:
         finally:
             del self._drives[run_id]
             if self._room.free(run_id):
-                self._wake(frozenset({LAUNCH}))
+                self._wake(frozenset({FINISH if self._owed else LAUNCH}))
 
     async def _renew(self) -> None:
         """Prolong the leases of driven Runs."""

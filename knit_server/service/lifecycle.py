@@ -97,13 +97,25 @@ def claim(ctx: Context, choose: Choose, *, held: bool = False, limit: int = 64) 
         return _works(tx, claimed)
 
 
-def take_over(ctx: Context, *, limit: int = 64) -> list[Work]:
-    """Take Runs that somebody began and nobody works on any more."""
-    begun = (Status.STARTING, Status.RUNNING, Status.COMPLETING, Status.ABORTING)
+def take_over(ctx: Context, choose: Choose) -> list[Work]:
+    """Take Runs that somebody began and nobody works on any more, oldest first; programs only while they fit."""
+    begun = (*EXECUTING, Status.COMPLETING, Status.ABORTING)
     with ctx.db.write() as tx:
-        found = leases.available(tx, begun, ctx.now(), limit=limit)
-        leases.inherit(tx, [run.run_id for run in found], _lease(ctx))
-        return _works(tx, found)
+        found = leases.available(tx, begun, ctx.now())
+        known = plans.many(tx, {run.plan_id for run in found})
+        taken: list[Run] = []
+        choice: bool | str = True
+        for run in found:
+            plan = known[run.plan_id]
+            if run.status in EXECUTING and plan.spec is not None:
+                choice = choice is not False and choose(needs(plan))
+                if isinstance(choice, str):
+                    runs.record(tx, run.run_id, Execution(note=choice))
+                if choice is not True:
+                    continue
+            taken.append(run)
+        leases.inherit(tx, [run.run_id for run in taken], _lease(ctx))
+        return _works(tx, taken)
 
 
 def free_all(ctx: Context) -> None:
@@ -116,7 +128,7 @@ def leave(ctx: Context, run_ids: Collection[str]) -> None:
     """Give Runs up in good order: whoever comes next begins them anew, and they do not count as lost."""
     if run_ids:
         with ctx.db.write() as tx:
-            leases.drop(tx, run_ids)
+            leases.drop(tx, leases.renew(tx, run_ids, _lease(ctx)))  # but not those that another has taken over
 
 
 def renew(ctx: Context, run_ids: Collection[str]) -> set[str]:

@@ -149,6 +149,32 @@ def test_two_servers_share_the_work(tmp_path: Path, db_url: str) -> None:
             one.until_tidy()
 
 
+def test_taken_over_runs_wait_for_room(tmp_path: Path, db_url: str) -> None:
+    """A server takes another's programs over only while they fit, but before Runs that nobody began."""
+    clock = ManualClock()
+    with two(tmp_path / "home", db_url, clock, cpu=1.0) as servers:
+        slow, quick = servers
+        slow.executor.cpu = 2.0
+        plan = slow.apply("wait:1", {"/in": ("a:b",)}, "c:d", resources={"cpu": "1"})
+        with scheduling(slow.ctx, exclusive=False):
+            begun: list[AttemptId] = []
+            for number in (1, 2):
+                slow.push("a:b")
+                slow.until(lambda number=number: slow.statuses(plan) == {"running": number}, "it runs")
+                begun.append(slow.executor.started[-1])
+            slow.push("a:b")
+            (third,) = [run.run.run_id for run in slow.runs(plan) if run.run.status is Status.WAITING]
+            clock.advance(LEASE + 1)
+            with scheduling(quick.ctx, exclusive=False):
+                for attempt in (*(each._replace(number=2) for each in begun), AttemptId(third, 1)):
+                    quick.until(lambda attempt=attempt: attempt in quick.executor.started, "it is started")
+                    quick.begun(attempt.run_id)
+                    assert [each for each in quick.executor.started if quick.executor.runs(each)] == [attempt]
+                    quick.executor.end(attempt)
+                quick.until_ended()
+                assert [attempt.run_id for attempt in quick.executor.started][-1] == third
+
+
 class Dying:
     """A push whose server dies: after a few bytes nothing works any more."""
 
