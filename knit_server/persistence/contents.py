@@ -22,10 +22,17 @@ def add(tx: Transaction, content: Content, now: int) -> None:
     tx.execute(insert_or_ignore(tx, tables.content), [row])
 
 
-def has(tx: Transaction, content_id: str) -> bool:
-    """Whether this tree is stored."""
-    query = sa.select(tables.content.c.content_id).where(tables.content.c.content_id == content_id)
-    return tx.execute(query).first() is not None
+def replace(tx: Transaction, content: Content) -> None:
+    """Let a tree that is stored already rest under another manifest: it was stored anew."""
+    here = tables.content.c.content_id == content.content_id
+    tx.execute(sa.update(tables.content).where(here).values(manifest=content.manifest))
+
+
+def manifest(tx: Transaction, content_id: str) -> str | None:
+    """Return where the manifest of this tree rests, None if the tree is not stored."""
+    query = sa.select(tables.content.c.manifest).where(tables.content.c.content_id == content_id)
+    found: str | None = tx.execute(query).scalar()
+    return found
 
 
 def add_chunks(tx: Transaction, chunks: Mapping[str, Place]) -> None:
@@ -42,6 +49,12 @@ def add_chunks(tx: Transaction, chunks: Mapping[str, Place]) -> None:
         for chunk_id, (name, offset, length, compressed) in chunks.items()
     ]
     tx.execute(insert_or_ignore(tx, tables.chunk), rows)
+
+
+def forget_chunks(tx: Transaction, chunk_ids: Iterable[str]) -> None:
+    """Share these chunks with nobody any more: whoever needs one stores it anew. What has them still finds them."""
+    for some in batched(chunk_ids):
+        tx.execute(sa.delete(tables.chunk).where(tables.chunk.c.chunk_id.in_(some)))
 
 
 def places(tx: Transaction, chunk_ids: Iterable[str]) -> dict[str, Place]:

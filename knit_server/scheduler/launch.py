@@ -10,6 +10,7 @@ from knit_server.content.door import translated
 from knit_server.content.restore import remove_tree
 from knit_server.domain.data import Content
 from knit_server.executors.base import Attempt, Mount
+from knit_server.service import data as data_service
 from knit_server.service.context import Context, RunFolder
 from knit_server.service.lifecycle import Work, needs
 from knit_server.storage import Pin
@@ -87,4 +88,9 @@ def attempt(ctx: Context, work: Work, staged: Staged) -> Attempt:
 
 
 def _filler(ctx: Context, content: Content) -> Callable[[Path], None]:
-    return lambda dest: ctx.store.materialise(ctx.store.manifest(content.manifest), dest)
+    def fill(dest: Path) -> None:
+        manifest = ctx.store.manifest(content.manifest)
+        with data_service.distrusting(ctx, manifest):
+            ctx.store.materialise(manifest, dest)
+
+    return fill

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from knit_server.content.manifest import Manifest
 from knit_server.content.packs import Location, PackId
 from knit_server.content.tree import ChunkId
 from knit_server.domain import runs as edges
 from knit_server.domain import tags as rules
 from knit_server.domain.data import Content, Data
-from knit_server.domain.errors import Conflict, KnitError, NotFound, NotUsable
+from knit_server.domain.errors import Conflict, Damaged, KnitError, NotFound, NotUsable
 from knit_server.domain.ids import KnitId, PlanId, RunId
 from knit_server.domain.plans import UPLOAD_PATH, UPLOADED, Plan
 from knit_server.domain.runs import TERMINAL, Exit, Run, Status
@@ -119,7 +120,24 @@ def download(ctx: Context, knit_id: str) -> Download:
         run = runs.get(tx, found.run_id)
     content = usable_content(found, run)
     manifest = ctx.store.manifest(content.manifest)
-    return Download(content_id=content.content_id, size=content.size, chunks=ctx.store.tar(manifest))
+    chunks = _distrusting(ctx, manifest, ctx.store.tar(manifest))
+    return Download(content_id=content.content_id, size=content.size, chunks=chunks)
+
+
+def _distrusting(ctx: Context, manifest: Manifest, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    with distrusting(ctx, manifest):
+        yield from blocks
+
+
+@contextlib.contextmanager
+def distrusting(ctx: Context, manifest: Manifest) -> Iterator[None]:
+    """Where a tree proves damaged, share its chunks no more: pushed or made again, all of it is stored anew."""
+    try:
+        yield
+    except Damaged:
+        with contextlib.suppress(KnitError), ctx.db.write() as tx:
+            contents.forget_chunks(tx, manifest.locations)
+        raise
 
 
 def usable_content(found: Data, run: Run) -> Content:
@@ -261,9 +279,13 @@ def known(ctx: Context) -> Callable[[Sequence[ChunkId]], Mapping[ChunkId, Locati
 
 
 def has_content(ctx: Context, content_id: str) -> bool:
-    """Whether a tree is stored already."""
+    """Whether a tree is stored already, under a manifest that can be read."""
     with ctx.db.read() as tx:
-        return contents.has(tx, content_id)
+        key = contents.manifest(tx, content_id)
+    try:
+        return key is not None and ctx.store.manifest(key).tree.content_id == content_id
+    except Damaged:
+        return False
 
 
 def keep(ctx: Context, tx: Transaction, snapshot: Snapshot) -> str:
@@ -276,8 +298,12 @@ def keep(ctx: Context, tx: Transaction, snapshot: Snapshot) -> str:
             size=snapshot.size,
             files=snapshot.files,
         )
-        contents.add(tx, content, ctx.now())
+        if contents.manifest(tx, content.content_id) is None:
+            contents.add(tx, content, ctx.now())
+        else:  # what was stored before could not be used
+            contents.replace(tx, content)
     new = snapshot.new_chunks.items()
+    contents.forget_chunks(tx, snapshot.new_chunks)
     places = {str(chunk): (str(at.pack), at.offset, at.length, at.compressed) for chunk, at in new}
     contents.add_chunks(tx, places)
     return snapshot.content_id

@@ -122,6 +122,7 @@ class Writer:
         self._waiting_bytes = 0
         self._seen: set[ChunkId] = set()
         self._shared: dict[ChunkId, Location] = {}
+        self._reach: dict[PackId, int] = {}  # bytes that packs of others are known to have
         self._new: dict[ChunkId, Location] = {}
         self._snapshots: list[Snapshot] = []
         self.new_packs: dict[PackId, int] = {}
@@ -206,7 +207,8 @@ class Writer:
         locations = {}
         for _, chunk, _ in tree.chunks():
             locations[chunk] = self._new[chunk] if chunk in self._new else self._shared[chunk]
-        if self._has_content(tree.content_id):
+        # A stored tree has all its chunks stored; where some had to be stored anew, its manifest points at lost ones.
+        if not any(chunk in self._new for chunk in locations) and self._has_content(tree.content_id):
             return None, locations
         stored = manifest.encode(Manifest(tree, locations))
         key = manifest.name(stored)
@@ -232,7 +234,7 @@ class Writer:
         """Ask which waiting chunks are known, and pack the others."""
         if not self._waiting:
             return
-        known = self._known(list(self._waiting))
+        known = self._there(self._known(list(self._waiting)))
         for chunk, raw in self._waiting.items():
             if chunk in known:
                 self._shared[chunk] = known[chunk]
@@ -242,6 +244,20 @@ class Writer:
                 self._seal()
         self._waiting = {}
         self._waiting_bytes = 0
+
+    def _there(self, known: Mapping[ChunkId, Location]) -> dict[ChunkId, Location]:
+        """Leave out chunks whose pack is missing or cut off: nothing new may rely on it."""
+        ends: dict[PackId, int] = {}
+        for place in known.values():
+            ends[place.pack] = max(ends.get(place.pack, 0), place.offset + place.length)
+        for pack, end in ends.items():
+            if end > self._reach.get(pack, 0) and self._objects.get(keys.pack(pack), end - 1, 1):
+                self._reach[pack] = end
+        return {
+            chunk: place
+            for chunk, place in known.items()
+            if place.offset + place.length <= self._reach.get(place.pack, 0)
+        }
 
     def _seal(self) -> None:
         pack = self._builder.seal()

@@ -13,15 +13,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from server import Server  # found by the line above: tests are no packages
 
-ACT = Path(__file__).parent / "act"
-"""The folder of the image `act:1`."""
-
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with the image `act:1`; tests keep apart by their tags."""
     with Server(tmp_path_factory.mktemp("knit")) as running:
-        build_act(running)
+        running.build_act()
         yield running
 
 
@@ -45,9 +42,3 @@ def source(tmp_path: Path) -> Path:
     (folder / "a.txt").write_text("alpha\n")
     (folder / "below" / "b.txt").write_text("beta\n")
     return folder
-
-
-def build_act(server: Server) -> None:
-    """Build `act:1`."""
-    done = server.knit("image", "build", "-t", "act:1", str(ACT))
-    assert done.returncode == 0, done.stderr

@@ -229,6 +229,11 @@ class Server:
 
     # --- what tests do again and again --------------------------------------------------------------------------------
 
+    def build_act(self) -> None:
+        """Build the image `act:1`, whose program does as its arguments say."""
+        done = self.knit("image", "build", "-t", "act:1", str(Path(__file__).parent / "act"))
+        assert done.returncode == 0, done.stderr
+
     def push(self, source: Path | str, *tags: str) -> Any:
         """Push a Data that must arrive."""
         return self.ask("data", "push", *(word for tag in tags for word in ("-t", tag)), str(source))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import build_act
 from server import Server, plan, refused, until
 
 
@@ -16,7 +15,7 @@ from server import Server, plan, refused, until
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose home may be damaged, with the image `act:1`."""
     with Server(tmp_path_factory.mktemp("damaged")) as running:
-        build_act(running)
+        running.build_act()
         yield running
 
 

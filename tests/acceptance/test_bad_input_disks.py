@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import build_act
 from server import Server, plan, refused, until
 
 pytestmark = pytest.mark.slow
@@ -35,7 +34,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def small(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose home is on the small disk, with the image `act:1`."""
     with Server(tmp_path_factory.mktemp("small"), home=disk / "home") as running:
-        build_act(running)
+        running.build_act()
         yield running
 
 

@@ -228,8 +228,8 @@ def test_contents(db: Database, keep: Keeper) -> None:
         contents.add_chunks(tx, {"c1": ("p3", 0, 1, False)})
         contents.add_chunks(tx, {})
     with db.read() as tx:
-        assert contents.has(tx, content.content_id)
-        assert not contents.has(tx, "tree:y")
+        assert contents.manifest(tx, content.content_id) == content.manifest
+        assert contents.manifest(tx, "tree:y") is None
         assert contents.places(tx, [*chunks, "ghost"]) == chunks
         assert contents.known_packs(tx, ["p1", "p2", "ghost"]) == {"p1", "p2"}
         assert contents.known_manifests(tx, ["m/x", "m/other"]) == {"m/x"}
