@@ -54,7 +54,7 @@ def decode(stored: bytes, *, expect: str | None = None, max_bytes: int = MAX_BYT
     Raises `Damaged` (not the bytes that were stored), `Unsupported` (a newer format) or `InvalidInput` (no manifest).
     """
     if expect is not None and name(stored) != expect:
-        raise Damaged(f"the manifest {expect} is damaged: its bytes have another hash", advice=_ADVICE)
+        raise Damaged(f"the manifest {expect} is damaged: its bytes have another hash", advice=HEAL)
     document = _load(stored, max_bytes)
     version = document.get("format")
     if version != FORMAT:
@@ -72,7 +72,8 @@ def decode(stored: bytes, *, expect: str | None = None, max_bytes: int = MAX_BYT
     return Manifest(tree, locations)
 
 
-_ADVICE = "Run `knit fsck` on the store, and restore this object from a backup, or push the Data again."
+HEAL = "If it is at hand, push the Data again: that heals all Data with this content. Else restore the store."
+"""What to do about damage; see `service.data.distrusting`."""
 
 
 def _load(stored: bytes, max_bytes: int) -> dict[str, Any]:

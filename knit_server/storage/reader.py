@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 from knit_server.content.door import show
-from knit_server.content.manifest import Manifest
+from knit_server.content.manifest import HEAL, Manifest
 from knit_server.content.packs import BadFrame, Location, PackId, unsqueeze
 from knit_server.content.tree import CHUNK_SIZE, ChunkId, Entry, chunk_id
 from knit_server.domain.errors import Damaged, InvalidInput
@@ -95,7 +95,7 @@ class WholeTree(Chunks):
 def _damaged(entry: Entry, chunk: ChunkId, place: Location, what: str) -> Damaged:
     return Damaged(
         f"{show(entry.path)} cannot be read: pack {place.pack} is damaged (chunk {chunk}: {what})",
-        advice="Run `knit fsck`; restore the pack from a backup, or push the Data (or run its Plan) again.",
+        advice=HEAL,
     )
 
 

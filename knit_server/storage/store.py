@@ -55,7 +55,7 @@ class Store:
         """Read a manifest. Raises `Damaged` if it is missing or is not what was stored under that name."""
         stored = self._objects.get(keys.manifest(key))
         if stored is None:
-            raise Damaged(f"the manifest {key} is missing", advice="Run `knit fsck`, and restore it from a backup.")
+            raise Damaged(f"the manifest {key} is missing", advice=manifests.HEAL)
         return manifests.decode(stored, expect=key)
 
     def open(self, manifest: Manifest, path: str) -> TreeFile:
