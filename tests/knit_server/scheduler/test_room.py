@@ -56,7 +56,10 @@ def test_runs_wait_for_cores_and_memory(small: World) -> None:
         small.until(lambda: running(small) == set(ids[3:]), "the last two fit together")
         end(small, ids[3])
         end(small, ids[4])
-    assert [attempt.run_id for attempt in small.executor.started] == ids
+    started = [attempt.run_id for attempt in small.executor.started]
+    assert sorted(started) == sorted(ids)
+    assert set(started[:2]) == set(ids[:2]), "claimed in order; which of two is staged faster is anybody's guess"
+    assert started[2] == ids[2]
 
 
 def test_a_large_run_is_not_starved(small: World) -> None:
