@@ -53,8 +53,9 @@ def after(tx: Transaction, last: int, limit: int) -> list[Event]:
 
 def bounds(tx: Transaction) -> tuple[int, int]:
     """Return the smallest and the largest id there is; (0, 0) if there are no events."""
-    query = sa.select(sa.func.min(_event.c.event_id).label("oldest"), sa.func.max(_event.c.event_id).label("newest"))
-    row = tx.execute(query).one()
+    oldest = sa.select(sa.func.min(_event.c.event_id)).scalar_subquery()
+    newest = sa.select(sa.func.max(_event.c.event_id)).scalar_subquery()
+    row = tx.execute(sa.select(oldest.label("oldest"), newest.label("newest"))).one()  # asked together SQLite reads all
     return row.oldest or 0, row.newest or 0
 
 

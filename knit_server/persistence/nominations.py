@@ -103,7 +103,7 @@ def pending(tx: Transaction, limit: int) -> list[Nomination]:
     query = (
         sa.select(_nomination, _input.c.plan_id, _input.c.path)
         .select_from(_joined)
-        .where(_nomination.c.pending.is_(sa.true()))
+        .where(_nomination.c.pending)
         .order_by(_nomination.c.input_id, _nomination.c.knit_id)
         .limit(limit)
     )

@@ -199,7 +199,7 @@ nomination = Table(
         "ix_nomination_pending",
         "input_id",
         "knit_id",
-        sqlite_where=text("pending"),
+        sqlite_where=text("pending = 1"),  # as the query says it: SQLite compares the texts
         postgresql_where=text("pending"),
     ),
 )

@@ -311,3 +311,19 @@ class TestFailures:
         monkeypatch.setattr(fcntl, "flock", refuse)
         with pytest.raises(Unavailable, match="No locks available"):
             home.lock().try_acquire()
+
+
+def test_presence(tmp_path: Path) -> None:
+    """A process knows whether others use its home, as often as it asks, and as soon as they have gone."""
+    home = Home(tmp_path / "home")
+    home.prepare()
+    mine = home.attend()
+    assert mine.is_alone()
+    others = [home.attend(), home.attend()]
+    assert not mine.is_alone()
+    others.pop().close()
+    assert not mine.is_alone()
+    assert not others[0].is_alone(), "asking has not cost this process its own mark"
+    others.pop().close()
+    assert mine.is_alone()
+    mine.close()

@@ -194,7 +194,7 @@ def upgrade() -> None:
         "nomination",
         ["input_id", "knit_id"],
         unique=False,
-        sqlite_where=sa.text("pending"),
+        sqlite_where=sa.text("pending = 1"),
         postgresql_where=sa.text("pending"),
     )
     op.create_table(
