@@ -21,7 +21,7 @@ from knit_server.executors.local.executor import SandboxChoice
 from knit_server.persistence import Database
 from knit_server.scheduler import Scheduler
 from knit_server.service.context import Context
-from knit_server.service.home import Home
+from knit_server.service.home import Home, Presence
 from knit_server.service.signals import EVENTS, FINISH, LAUNCH, PROJECT, SWEEP, Signals
 from knit_server.storage import Store, TreeCache
 
@@ -60,6 +60,7 @@ class Engine:
     """One opened Knit. `ctx` is there between `open` and `close`; `schedules` says whether this process schedules."""
 
     ctx: Context
+    _presence: Presence
 
     def __init__(self, settings: Settings, *, on_take_over: Callable[[], None] = lambda: None) -> None:
         self.settings = settings
@@ -93,6 +94,8 @@ class Engine:
                 raise self.home.held_error()
             if holds:
                 self.home.withdraw()
+            self._presence = self.home.attend()
+            opened.callback(self._presence.close)
             self.ctx = self._context(opened)
             if holds:
                 self._schedule(opened)
@@ -143,7 +146,8 @@ class Engine:
 
     def _schedule(self, opened: contextlib.ExitStack) -> None:
         own_database = not self.settings.database_url
-        scheduler = Scheduler(self.ctx, exclusive=own_database, overcommit=self.settings.overcommit)
+        alone = own_database and self._presence.is_alone()
+        scheduler = Scheduler(self.ctx, exclusive=own_database, alone=alone, overcommit=self.settings.overcommit)
         opened.callback(scheduler.stop)
         scheduler.start()
         self._scheduler = scheduler

@@ -37,6 +37,7 @@ _STORE_EVERY = 60  # sweeps between two looks through the whole store: once an h
 
 class Scheduler:
     """Schedules one Knit. `exclusive`: nobody else schedules on this database, so dead leases need not run out.
+    `alone`: nobody else takes uploads either.
 
     `checkpoint` is called with a name between steps; tests stop the scheduler there. `retry_after` is how long a Run
     waits, in seconds, before it is tried again when the disk is full or the store is away.
@@ -47,6 +48,7 @@ class Scheduler:
         ctx: Context,
         *,
         exclusive: bool = True,
+        alone: bool = False,
         overcommit: bool = False,
         checkpoint: Callable[[str], None] = lambda name: None,
         retry_after: float = 30.0,
@@ -55,6 +57,7 @@ class Scheduler:
         self.checkpoint = checkpoint
         self.retry_after = retry_after
         self._exclusive = exclusive
+        self._alone = alone
         self._room = Room(ctx.executor.capacity(), overcommit=overcommit)
         self._drives: dict[str, Drive] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -114,7 +117,7 @@ class Scheduler:
         self._wakes = {name: asyncio.Event() for name in (LAUNCH, FINISH, PROJECT, SWEEP)}
         unsubscribe = self.ctx.signals.subscribe(self.wake)
         if self._exclusive:
-            lifecycle.free_all(self.ctx)
+            lifecycle.free_all(self.ctx, alone=self._alone)
         steps: dict[str, Callable[[], Awaitable[None]]] = {
             FINISH: self._finish, LAUNCH: self._launch, PROJECT: self._project, SWEEP: self._sweep,
         }  # fmt: skip

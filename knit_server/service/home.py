@@ -5,7 +5,8 @@
     trees/        materialised Data  handout/       the profile for `knit init`
     images/       local images       lock           held by the one process that schedules
     runs/         folders of Runs    wake           a FIFO: a byte wakes the holder
-    uploads/      bodies on the way  jupyter/       what Jupyter server wants to write somewhere
+    uploads/      bodies on the way  present        locked, shared, by each process that uses the home
+    jupyter/      what Jupyter server wants to write somewhere
 
 Standard library only. Every failure of the file system is told as a `KnitError` that names the path.
 """
@@ -106,6 +107,11 @@ class Home:
     def lock(self) -> Lock:
         """Return this home's lock, not yet taken."""
         return Lock(self.path / "lock")
+
+    def attend(self) -> Presence:
+        """Count this process among those that use the home, until `close`. Raises like `prepare`."""
+        with _told(self.path):
+            return Presence(self.path / "present")
 
     def holder(self) -> Holder:
         """Say which process holds the home (or held it last), as far as it is known."""
@@ -231,6 +237,28 @@ class Lock:
             os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
             self._held = file
             return True
+
+
+class Presence:
+    """A process's mark on a home that it uses: a shared lock, which the kernel takes back when the process ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
+        fcntl.flock(self._file, fcntl.LOCK_SH)
+
+    def is_alone(self) -> bool:
+        """Whether no other process uses the home. Only for the holder of the home's lock, for one to ask at a time."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_SH)  # also where the attempt has lost it
+        return True
+
+    def close(self) -> None:
+        """Use the home no longer."""
+        os.close(self._file)
 
 
 class Listener:

@@ -118,10 +118,13 @@ def take_over(ctx: Context, choose: Choose) -> list[Work]:
         return _works(tx, taken)
 
 
-def free_all(ctx: Context) -> None:
-    """Void the leases of dead processes. Only for the holder of the home: nobody else schedules on it."""
+def free_all(ctx: Context, *, alone: bool = False) -> None:
+    """Void the leases of dead processes. Only for the holder of the home: nobody else schedules on it.
+
+    Uploads may go on in other processes that serve the home, unless this one is `alone`.
+    """
     with ctx.db.write() as tx:
-        leases.drop_others(tx, ctx.owner, data_service.upload_plan(ctx, tx))
+        leases.drop_others(tx, ctx.owner, None if alone else data_service.upload_plan(ctx, tx))
 
 
 def leave(ctx: Context, run_ids: Collection[str]) -> None:
