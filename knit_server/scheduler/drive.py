@@ -79,19 +79,19 @@ class Drive:
             self._ctx.executor.stop(self.work.attempt)  # whatever a dead server left of it
             self._see(lifecycle.relaunch(self._ctx, self.work))
         if has_program and self.work.run.status in EXECUTING:
-            await self._execute()
-            self._see(lifecycle.present(self._ctx, self.work.run.run_id))
+            self._see(await self._execute())
         return await self._host.call(
             functools.partial(finish.finish, self._ctx, self.work, self._host.checkpoint, self._remarks)
         )
 
-    async def _execute(self) -> None:
-        """Stage, start and watch one attempt; afterwards the Run is completing or aborting."""
+    async def _execute(self) -> Run:
+        """Stage, start and watch one attempt; returns the Run, which is completing or aborting then."""
         staged = await self._host.call(functools.partial(launch.stage, self._ctx, self.work))
         try:
             self._host.checkpoint("staged")
-            if lifecycle.stopped(self._ctx, [self.work.run.run_id]):
-                return
+            present = lifecycle.present(self._ctx, self.work.run.run_id)
+            if present.status not in EXECUTING:
+                return present
             seen = self._ctx.executor.start(launch.attempt(self._ctx, self.work, staged))
             self._running = True
             self._host.checkpoint("started")
@@ -105,8 +105,9 @@ class Drive:
             self._running = False
             staged.release()
         seen_end = exit_of(observation)
-        await self._recorded(lambda: lifecycle.ended(self._ctx, self.work, seen_end), failed=seen_end.code != 0)
+        run = await self._recorded(lambda: lifecycle.ended(self._ctx, self.work, seen_end), failed=seen_end.code != 0)
         self._host.checkpoint("exited")
+        return run
 
     async def _recorded(self, write: Callable[[], Run], *, failed: bool = False) -> Run:
         """Write down what has happened outside, however long that takes: it must not be done a second time.
