@@ -48,7 +48,8 @@ def test_tag_changes(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "change",
     [TagChange(add=(Tag("knit#id", "x"),)), TagChange(remove=(Tag("knit#foo", "x"),)),
-     TagChange(remove_keys=("knit#id",)), TagChange(add=(Tag("good", "1"), Tag("a", "\0"))), TagChange(add=(Tag("a:b", "c"),))],
+     TagChange(remove_keys=("knit#id",)), TagChange(add=(Tag("good", "1"), Tag("a", "\0"))),
+     TagChange(add=(Tag("a:b", "c"),))],
 )  # fmt: skip
 def test_system_tags_cannot_be_changed(desk: Desk, change: TagChange) -> None:
     """One wrong tag, and nothing of the change is done."""
