@@ -86,7 +86,7 @@ class Context:
             hidden = any(os.path.lexists(self.root / path) for path in matches)
             step.at.wrong(
                 f"{pattern} is left out by .dockerignore" if hidden else f"there is no {pattern} in the context",
-                "Take it out of .dockerignore." if hidden else f"Paths are relative to {self.root}; check the name.",
+                "Take it out of .dockerignore." if hidden else "Paths begin at the directory to build.",
             )
         return found
 

@@ -116,7 +116,7 @@ class _Reader:
         if base is None:
             instruction.unsupported(
                 f"a local image is built from python only, not from {' '.join(words)}",
-                "Write FROM python:3; for anything else, build with docker or podman and use `knit image load`.",
+                "Write FROM python:3, and bring the rest as packages (RUN pip install) and files (COPY).",
             )
         self._global_args, self._args = self._args, {}
         self._check_version(instruction, base["tag"] or "")
