@@ -113,6 +113,7 @@ def truncate(database: Path) -> None:
     cut(database)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [garbage, page, truncate])
 def test_damaged_database(tmp_path: Path, source: Path, case: str, damage: Any) -> None:
     """A damaged database is told when the server starts, with its path and what to do; it is never replaced."""

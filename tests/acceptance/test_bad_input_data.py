@@ -209,6 +209,7 @@ def test_interrupted_push(server: Server, tmp_path: Path, case: str) -> None:
     is_lost(server, pushes(server)[-1])
 
 
+@pytest.mark.slow
 def test_stopped_push(server: Server, tmp_path: Path, case: str) -> None:
     """`run stop --fail` of a push ends it on both sides; without --fail it is refused, for half is not the whole."""
     with pushing(server, tmp_path, case) as process:
@@ -223,6 +224,7 @@ def test_stopped_push(server: Server, tmp_path: Path, case: str) -> None:
     is_lost(server, server.get(f"/runs/{run['runId']}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["killed", "stopped"])
 def test_server_that_ends_during_a_push(tmp_path: Path, case: str, how: str) -> None:
     """A push whose server ends says so; the next server has a failed Run and no content, and takes the push again."""

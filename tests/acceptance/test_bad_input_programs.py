@@ -149,6 +149,7 @@ def test_endless_program_is_failed_by_its_user(server: Server, case: str, source
     assert pulled(server, here, out) == {"so-far.txt": "so far\n"}
 
 
+@pytest.mark.slow
 def test_log_of_all_bytes_and_a_hundred_megabytes(server: Server, case: str, source: Path) -> None:
     """A long binary log comes out whole, byte by byte, followed while it is written and read when it is a Data."""
     made = server.apply(plan("act:1", ["flood", "100"], asks=case, log=f"{case}-log"))
