@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,11 +12,14 @@ from knit_server.domain import tags as domain_tags
 from knit_server.domain.data import Content, Data
 from knit_server.domain.errors import NotFound
 from knit_server.domain.ids import KnitId, RunId
+from knit_server.domain.paging import DataPosition, Page
 from knit_server.domain.runs import Status
 from knit_server.domain.tags import Tag, Tags
 from knit_server.persistence import events, tables, tags
 from knit_server.persistence.batches import batched, possible
 from knit_server.persistence.database import Transaction
+
+Row = sa.Row[tuple[object, ...]]
 
 _data = tables.data
 _joined = _data.join(tables.run).outerjoin(tables.content)
@@ -29,6 +33,9 @@ _columns = (
 )
 _COUNTED = 32
 """Tags of a query among which the rarest is looked for; nobody asks for as many, but nobody is kept from it."""
+
+_START = DataPosition(timestamp=-(1 << 62), seq=0, unset=0)
+"""Before all Data."""
 
 _by_time = (_data.c.timestamp.is_(None), _data.c.timestamp, _data.c.seq)
 
@@ -56,7 +63,7 @@ def many(tx: Transaction, knit_ids: Iterable[str]) -> dict[str, Data]:
     found: dict[str, Data] = {}
     for some in batched(possible(knit_ids)):
         query = sa.select(*_columns).select_from(_joined).where(_data.c.knit_id.in_(some))
-        found |= {each.knit_id: each for each in _values(tx, query)}
+        found |= {each.knit_id: each for each in _values(tx, tx.execute(query).all())}
     return found
 
 
@@ -65,7 +72,7 @@ def made_by(tx: Transaction, run_ids: Iterable[str]) -> dict[str, list[Data]]:
     found: dict[str, list[Data]] = {}
     for some in batched(dict.fromkeys(run_ids)):
         query = sa.select(*_columns).select_from(_joined).where(_data.c.run_id.in_(some))
-        for each in _values(tx, query):
+        for each in _values(tx, tx.execute(query).all()):
             found.setdefault(each.run_id, []).append(each)
     for made in found.values():  # sorted here: databases differ in how they order texts
         made.sort(key=lambda each: (each.path is None, each.path))
@@ -77,13 +84,32 @@ def find(tx: Transaction, wanted: Tags, since: int | None, until: int | None) ->
 
     System tags are compared with what the Data shows of itself. Without timestamp, the time its Run changed counts.
     """
-    conditions = _conditions(tx, wanted)
+    conditions = _found(tx, wanted, since, until)
     if conditions is None:
         return []
-    if since is not None or until is not None:
-        unset = sa.and_(_data.c.timestamp.is_(None), *_within(tables.run.c.updated_at, since, until))
-        conditions.append(sa.or_(sa.and_(*_within(_data.c.timestamp, since, until)), unset))
-    return _values(tx, sa.select(*_columns).select_from(_joined).where(*conditions).order_by(*_by_time))
+    return _values(tx, _rows(tx, conditions, _by_time))
+
+
+def page(
+    tx: Transaction, wanted: Tags, since: int | None, until: int | None, after: DataPosition | None, limit: int
+) -> Page[Data]:
+    """Return at most `limit` of the Data that `find` finds, in its order, from behind `after` (None: the start) on.
+
+    A Data whose Run ends while a reader goes through the pages moves from those without timestamp to the end of those
+    with one. It is neither passed over nor told twice: every page begins with Data with a timestamp, except those that
+    were told without. Both parts are found through the index over `timestamp`, wherever a page lies.
+    """
+    conditions = _found(tx, wanted, since, until)
+    if conditions is None:
+        return Page(rows=[])
+    at, time, seq = after or _START, _data.c.timestamp, _data.c.seq
+    timed = [time >= at.timestamp, sa.or_(time > at.timestamp, seq > at.seq), seq > at.unset]
+    rows = _rows(tx, [*conditions, *timed], (time, seq), limit + 1)  # one more tells whether there is a next page
+    if len(rows) <= limit:
+        rows += _rows(tx, [*conditions, time.is_(None), seq > at.unset], (seq,), limit + 1 - len(rows))
+    for row in rows[:limit]:
+        at = at._replace(unset=row.seq) if row.timestamp is None else at._replace(timestamp=row.timestamp, seq=row.seq)
+    return Page(rows=_values(tx, rows[:limit]), next=at if len(rows) > limit else None)
 
 
 def fitting(tx: Transaction, asked: Tags) -> list[KnitId]:
@@ -109,6 +135,15 @@ def retag(tx: Transaction, knit_id: str, new: Tags, now: int) -> None:
     tags.detach(tx, knit_id, set(old) - set(new))
     tags.attach(tx, [(knit_id, tag) for tag in new if tag not in old])
     events.record(tx, "data", [(knit_id, {"change": "tags"})], now)
+
+
+def _found(tx: Transaction, wanted: Tags, since: int | None, until: int | None) -> list[sa.ColumnElement[bool]] | None:
+    """Return SQL conditions for what `find` finds, or None if that is nothing."""
+    conditions = _conditions(tx, wanted)
+    if conditions is not None and (since is not None or until is not None):
+        unset = sa.and_(_data.c.timestamp.is_(None), *_within(tables.run.c.updated_at, since, until))
+        conditions.append(sa.or_(sa.and_(*_within(_data.c.timestamp, since, until)), unset))
+    return conditions
 
 
 def _conditions(tx: Transaction, wanted: Tags) -> list[sa.ColumnElement[bool]] | None:
@@ -156,13 +191,20 @@ def _system_condition(tag: Tag) -> sa.ColumnElement[bool] | None:
     return None
 
 
-def _values(tx: Transaction, query: sa.Select[tuple[object, ...]]) -> list[Data]:
-    rows = tx.execute(query).all()
+def _rows(
+    tx: Transaction, conditions: Iterable[sa.ColumnElement[bool]], order: Iterable[sa.ColumnElement[Any]],
+    limit: int | None = None,
+) -> list[Row]:  # fmt: skip
+    query = sa.select(*_columns).select_from(_joined).where(*conditions).order_by(*order).limit(limit)
+    return list(tx.execute(query).all())
+
+
+def _values(tx: Transaction, rows: Sequence[Row]) -> list[Data]:
     found = tags.of(tx, [row.knit_id for row in rows])
     return [_value(row, found.get(row.knit_id, ())) for row in rows]
 
 
-def _value(row: sa.Row[tuple[object, ...]], user_tags: Tags) -> Data:
+def _value(row: Row, user_tags: Tags) -> Data:
     content = None
     if row.content_id is not None:
         content = Content(

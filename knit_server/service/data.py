@@ -15,6 +15,7 @@ from knit_server.domain import tags as rules
 from knit_server.domain.data import Content, Data
 from knit_server.domain.errors import Conflict, Damaged, KnitError, NotFound, NotUsable
 from knit_server.domain.ids import KnitId, PlanId, RunId
+from knit_server.domain.paging import DataPosition, Page
 from knit_server.domain.plans import UPLOAD_PATH, UPLOADED, Plan
 from knit_server.domain.runs import TERMINAL, Exit, Run, Status
 from knit_server.domain.tags import Tag, Tags
@@ -66,6 +67,13 @@ def find(ctx: Context, query: DataQuery) -> list[DataView]:
     """Return the Data that fit the query, the latest last."""
     with ctx.db.read() as tx:
         return views.data_views(tx, data.find(tx, rules.normal(query.tags), query.since, query.until))
+
+
+def page(ctx: Context, query: DataQuery, after: DataPosition | None, limit: int) -> Page[DataView]:
+    """Return at most `limit` of the Data that `find` returns, in its order, from behind `after` on."""
+    with ctx.db.read() as tx:
+        found = data.page(tx, rules.normal(query.tags), query.since, query.until, after, limit)
+        return found.showing(lambda rows: views.data_views(tx, rows))
 
 
 def show(ctx: Context, knit_id: str) -> DataView:

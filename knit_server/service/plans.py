@@ -10,6 +10,7 @@ from knit_server.domain.errors import CyclicPlan, EquivalentPlan, NotFound
 from knit_server.domain.graphs import Neighbours
 from knit_server.domain.ids import PlanId
 from knit_server.domain.matching import anchor_of
+from knit_server.domain.paging import Page, PlanPosition
 from knit_server.domain.plans import Output, Plan, PlanSpec
 from knit_server.domain.runs import Status
 from knit_server.domain.tags import SYSTEM_KEYS, TRANSIENT, Tag
@@ -55,6 +56,16 @@ def find(ctx: Context, query: PlanQuery) -> list[PlanView]:
     with ctx.db.read() as tx:
         every = plans.every(tx)
     return views.plan_views((plan for plan in every if _fits(plan, query)), Neighbours(every))
+
+
+def page(ctx: Context, query: PlanQuery, after: PlanPosition | None, limit: int) -> Page[PlanView]:
+    """Return at most `limit` of the Plans that `find` returns, in its order, from behind `after` on."""
+    with ctx.db.read() as tx:
+        every = plans.every(tx)
+    passed = after.plan_id if after else ""
+    rest = [plan for plan in every if plan.plan_id > passed and _fits(plan, query)]
+    shown = views.plan_views(rest[:limit], Neighbours(every))
+    return Page(rows=shown, next=PlanPosition(rest[limit - 1].plan_id) if len(rest) > limit else None)
 
 
 def show(ctx: Context, plan_id: str) -> PlanView:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from knit_server.domain import runs as edges
 from knit_server.domain.errors import Conflict, NotFound, Unavailable
+from knit_server.domain.paging import Page, RunPosition
 from knit_server.domain.runs import Exit, Run, Status
 from knit_server.domain.views import RunView
 from knit_server.executors.base import AttemptId
@@ -39,6 +40,15 @@ def find(ctx: Context, query: RunQuery) -> list[RunView]:
             tx, query.plans, query.inputs, query.outputs, query.statuses, query.since, query.until
         )
         return views.run_views(tx, found)
+
+
+def page(ctx: Context, query: RunQuery, after: RunPosition | None, limit: int) -> Page[RunView]:
+    """Return at most `limit` of the Runs that `find` returns, in its order, from behind `after` on."""
+    with ctx.db.read() as tx:
+        found = queries.page_of_runs(
+            tx, query.plans, query.inputs, query.outputs, query.statuses, query.since, query.until, after, limit
+        )
+        return found.showing(lambda rows: views.run_views(tx, rows))
 
 
 def show(ctx: Context, run_id: str) -> RunView:
