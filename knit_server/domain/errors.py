@@ -50,12 +50,14 @@ class Conflict(KnitError):
 
 
 class EquivalentPlan(Conflict):
-    """A Plan with the same identity is registered already."""
+    """A Plan with the same identity is registered already; it may be archived."""
 
-    def __init__(self, plan_id: str) -> None:
+    def __init__(self, plan_id: str, *, archived: bool = False) -> None:
         super().__init__(
-            f"there is an equivalent Plan already: {plan_id}",
-            advice=f"Use it as it is (`knit plan show {plan_id}`), or change its image, paths, tags or arguments.",
+            f"there is an equivalent Plan already{', archived' if archived else ''}: {plan_id}",
+            advice=f"Take it out of the archive: knit plan archive --undo {plan_id}"
+            if archived
+            else f"Use it as it is (`knit plan show {plan_id}`), or change its image, paths, tags or arguments.",
         )
         self.plan_id = plan_id
 

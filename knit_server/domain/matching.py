@@ -13,6 +13,7 @@ import enum
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -152,6 +153,18 @@ def project(
     return Projection(
         new=tuple(fresh[:limit]), complete=len(fresh) <= limit, reasons={key: n for key, n in counts.items() if n}
     )
+
+
+def foresee(nominated: Mapping[str, Sequence[KnitId]], limit: int) -> tuple[int, list[tuple[Assignment, ...]]]:
+    """Return how many Runs a new Plan would get of the Data that fit its inputs, by path, and the first `limit`.
+
+    It is what `project` makes of the same nominations in the end, whatever their order.
+    """
+    (path, first), *others = sorted(nominated.items())
+    count = math.prod(len(set(found)) for found in nominated.values())
+    starts = (Assignment(path=path, knit_id=knit_id) for knit_id in dict.fromkeys(first))
+    combinations = itertools.chain.from_iterable(_product(start, others) for start in starts)
+    return count, list(itertools.islice(combinations, limit)) if count else []
 
 
 def _product(trigger: Assignment, others: Sequence[tuple[str, Sequence[KnitId]]]) -> Iterator[tuple[Assignment, ...]]:

@@ -99,16 +99,20 @@ class PlanSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A registered Plan: a user's (`spec`) or a built-in one (`name`), never both."""
+    """A registered Plan: a user's (`spec`) or a built-in one (`name`), never both.
+
+    An `archived` one matches nothing and is in no graph; its Runs and what they made stay.
+    """
 
     plan_id: PlanId
     spec: PlanSpec | None = None
     name: str | None = None
+    archived: bool = False
 
     @property
     def active(self) -> bool:
-        """Whether its Runs are executed. Built-in Plans always are."""
-        return self.spec is None or self.spec.active
+        """Whether its Runs are executed. Built-in Plans always are, archived ones never."""
+        return self.spec is None or (self.spec.active and not self.archived)
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -143,7 +147,7 @@ def check(spec: PlanSpec) -> PlanSpec:
     outputs = tuple(sorted((_checked_output(each) for each in spec.outputs), key=lambda each: each.path or ""))
     _refuse_overlap([each.path for each in inputs], [each.path or "" for each in outputs])
     for where, text in _free_texts(spec):
-        _check_text(where, text)
+        check_text(where, text)
     return replace(
         spec, on_node=on_node, inputs=inputs, outputs=outputs,
         log=None if spec.log is None else Output(path=None, tags=_output_tags("log", spec.log.tags)),
@@ -159,7 +163,7 @@ def checked_annotations(annotations: Iterable[Annotation]) -> tuple[Annotation, 
             raise InvalidInput(
                 f"annotation {str(each)[:80]!r} has no key, or one of over {MAX_ANNOTATION_KEY} characters"
             )
-        _check_text("annotation", str(each))
+        check_text("annotation", str(each))
     return tuple(sorted(given))
 
 
@@ -299,7 +303,7 @@ def _checked_path(kind: str, path: str) -> str:
             f"{kind} path {path[:80]!r} is not an absolute, clean path",
             advice="Begin it with / and use no empty, '.' or '..' component; / itself is not possible.",
         )
-    _check_text(f"{kind} path", path)
+    check_text(f"{kind} path", path)
     if len(stripped.encode()) > MAX_PATH or any(len(part.encode()) > MAX_NAME for part in parts):
         raise InvalidInput(
             f"{kind} path {path[:80]!r} is too long",
@@ -315,7 +319,7 @@ def _free_texts(spec: PlanSpec) -> Iterator[tuple[str, str]]:
         yield "service_account", spec.service_account
 
 
-def _check_text(where: str, text: str) -> None:
+def check_text(where: str, text: str) -> None:
     """Refuse what neither a database nor a process can take."""
     try:
         text.encode()

@@ -37,6 +37,11 @@ def parse(text: str) -> Decimal:
 
 def check(resources: Mapping[str, str]) -> dict[str, str]:
     """Return `resources` sorted by name, with the defaults filled in. Raises `InvalidInput`."""
+    return dict(sorted({**DEFAULTS, **checked(resources)}.items()))
+
+
+def checked(resources: Mapping[str, str]) -> dict[str, str]:
+    """Return `resources` sorted by name, and nothing else. Raises `InvalidInput`."""
     for name, quantity in resources.items():
         if not _NAME.fullmatch(name):
             raise InvalidInput(f"not a resource name: {name!r}", advice="Write a name like cpu or nvidia.com/gpu.")
@@ -44,4 +49,4 @@ def check(resources: Mapping[str, str]) -> dict[str, str]:
             parse(quantity)
         except InvalidInput as err:
             raise InvalidInput(f"resources.{name}: {err.reason}", advice=err.advice) from err
-    return dict(sorted({**DEFAULTS, **resources}.items()))
+    return dict(sorted(resources.items()))

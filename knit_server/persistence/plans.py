@@ -46,6 +46,10 @@ def insert(tx: Transaction, plan: Plan, now: int, uses: Callable[[Tag], int] = l
             created_at=now,
         )
     )
+    _index(tx, plan, uses)
+
+
+def _index(tx: Transaction, plan: Plan, uses: Callable[[Tag], int]) -> None:
     rows = [
         {"plan_id": plan.plan_id, "path": asked.path, "anchor": digest(matching.anchor(asked, uses))}
         for asked in plan.inputs
@@ -71,9 +75,19 @@ def many(tx: Transaction, plan_ids: Iterable[str]) -> dict[str, Plan]:
     return found
 
 
-def every(tx: Transaction) -> list[Plan]:
-    """Return all Plans, by id."""
-    return [_plan(row) for row in tx.execute(sa.select(tables.plan).order_by(tables.plan.c.plan_id))]
+def lock(tx: Transaction, plan_id: str) -> Plan:
+    """Return a Plan that nobody else changes until the transaction ends. Raises `NotFound`."""
+    query = sa.select(tables.plan).where(tables.plan.c.plan_id.in_(possible([plan_id]))).with_for_update(key_share=True)
+    row = tx.execute(query).first()
+    return get(tx, plan_id) if row is None else _plan(row)
+
+
+def every(tx: Transaction, *, archived: bool = False) -> list[Plan]:
+    """Return all Plans, by id; those that are archived only if asked for."""
+    query = sa.select(tables.plan).order_by(tables.plan.c.plan_id)
+    if not archived:
+        query = query.where(tables.plan.c.archived_at.is_(None))
+    return [_plan(row) for row in tx.execute(query)]
 
 
 def named(tx: Transaction, name: str) -> Plan | None:
@@ -83,7 +97,7 @@ def named(tx: Transaction, name: str) -> Plan | None:
 
 
 def equivalent(tx: Transaction, spec: PlanSpec) -> PlanId | None:
-    """Return the id of the Plan with the same identity, or None."""
+    """Return the id of the Plan with the same identity, archived or not, or None."""
     row = tx.execute(sa.select(tables.plan.c.plan_id).where(tables.plan.c.identity == _identity(spec))).first()
     return None if row is None else PlanId(row.plan_id)
 
@@ -91,6 +105,30 @@ def equivalent(tx: Transaction, spec: PlanSpec) -> PlanId | None:
 def set_active(tx: Transaction, plan_id: str, active: bool) -> None:
     """Switch a Plan on or off."""
     tx.execute(sa.update(tables.plan).where(tables.plan.c.plan_id == plan_id).values(active=active))
+
+
+def edit(tx: Transaction, plan_id: str, spec: PlanSpec) -> None:
+    """Keep the resources, annotations and service account of `spec`."""
+    values = {
+        "resources": json.dumps(dict(spec.resources)),
+        "annotations": json.dumps(list(spec.annotations)),
+        "service_account": spec.service_account,
+    }
+    tx.execute(sa.update(tables.plan).where(tables.plan.c.plan_id == plan_id).values(values))
+
+
+def archive(tx: Transaction, plan_id: str, now: int) -> None:
+    """Note that a Plan is archived; its inputs leave the index, and nothing is nominated for them any more."""
+    mine = sa.select(tables.plan_input.c.input_id).where(tables.plan_input.c.plan_id == plan_id)
+    tx.execute(sa.delete(tables.nomination).where(tables.nomination.c.input_id.in_(mine)))
+    tx.execute(sa.delete(tables.plan_input).where(tables.plan_input.c.plan_id == plan_id))
+    tx.execute(sa.update(tables.plan).where(tables.plan.c.plan_id == plan_id).values(archived_at=now))
+
+
+def unarchive(tx: Transaction, plan: Plan, uses: Callable[[Tag], int] = lambda tag: 0) -> None:
+    """Undo `archive`: its inputs are indexed again. Nominations are for the caller to find."""
+    tx.execute(sa.update(tables.plan).where(tables.plan.c.plan_id == plan.plan_id).values(archived_at=None))
+    _index(tx, plan, uses)
 
 
 def _identity(spec: PlanSpec) -> str:
@@ -130,7 +168,7 @@ def _plan(row: sa.Row[tuple[object, ...]]) -> Plan:
         annotations=tuple(Annotation(*pair) for pair in json.loads(row.annotations)),
         service_account=row.service_account,
     )
-    return Plan(plan_id=PlanId(row.plan_id), spec=spec)
+    return Plan(plan_id=PlanId(row.plan_id), spec=spec, archived=row.archived_at is not None)
 
 
 def _tags(pairs: list[list[str]]) -> Tags:

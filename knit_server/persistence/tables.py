@@ -61,6 +61,7 @@ plan = Table(
     Column("annotations", Text, nullable=False),
     Column("service_account", Text),
     Column("created_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
     UniqueConstraint("identity", name="uq_plan_identity"),
 )
 
