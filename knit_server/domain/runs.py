@@ -6,10 +6,10 @@ Rules: docs/rules.md, "Runs". The state diagram in docs/architecture.md is gener
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from knit_server.domain.errors import InvalidTransition
+from knit_server.domain.errors import Conflict, InvalidTransition
 from knit_server.domain.ids import CauseId, KnitId, PlanId, RunId
 
 
@@ -65,7 +65,7 @@ class Exit:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One Run. `updated_at` is in milliseconds; `attempt` counts the tries made so far.
+    """One Run. `updated_at` is in milliseconds; `attempt` numbers its tries: it only grows, at each start and retry.
 
     `key` says which combination of Data it is for (`matching.run_key`). `cause` is the outside event that led to it and
     `hops` how many Runs lie between: 0 for a Run made by the event itself.
@@ -165,3 +165,86 @@ def finish(run: Run, now: int) -> Run:
 def fail(run: Run, now: int) -> Run:
     """aborting -> failed: what it left is stored."""
     return _move(run, Status.FAILED, now)
+
+
+# --- retry and deletion: what people do to Runs that have ended, or that nothing was done for yet --------------------
+
+DELETABLE = frozenset(old for old, targets in TRANSITIONS.items() if Status.INVALIDATED in targets)
+"""Where a Run stands that may be deleted."""
+
+RETRIABLE = frozenset(old for old in TERMINAL if Status.WAITING in TRANSITIONS[old])
+"""Where a Run stands that may be tried again."""
+
+_NAMED = 5  # Runs named in a refusal; the others are counted
+
+
+def retry(run: Run, now: int, *, active: bool, users: Sequence[RunId] = ()) -> Run:
+    """done or failed -> waiting (deactivated while its Plan is not `active`): it will be tried again, with new outputs.
+
+    The exit is cleared. The attempt gets a number of its own, before it starts: what an earlier one left behind can
+    not be taken for its result, even if the Run is stopped before its program starts.
+    Raises `InvalidTransition` if it has not ended, `Conflict` if `users`, which are Runs, took its outputs.
+    """
+    if run.status not in RETRIABLE:
+        raise InvalidTransition(
+            f"Run {run.run_id} is {run.status.value}; only Runs that are done or failed can be retried",
+            advice=_how_to_end(run),
+        )
+    _refuse_users(run, users, "retried", f"knit run retry --downstream {run.run_id}")
+    again = _move(run, Status.WAITING if active else Status.DEACTIVATED, now)
+    return replace(again, attempt=run.attempt + 1, exit=None)
+
+
+def refuse_retry_of_upload(run: Run) -> Conflict:
+    """Return why a Run that is an upload cannot be tried again: there is no program, and its bytes came from outside."""
+    return Conflict(
+        f"Run {run.run_id} is an upload; there is no program that could be run again",
+        advice="Push the Data again: knit data push",
+    )
+
+
+def invalidate(run: Run, now: int, *, users: Sequence[RunId] = ()) -> Run:
+    """waiting, deactivated, done or failed -> invalidated: it is deleted. The exit is cleared.
+
+    Raises `InvalidTransition` if it is under way, `Conflict` if `users`, which are Runs, took its outputs.
+    """
+    if run.status not in DELETABLE:
+        raise InvalidTransition(
+            f"Run {run.run_id} is {run.status.value}; only Runs that wait or have ended can be deleted",
+            advice=_how_to_end(run),
+        )
+    _refuse_users(run, users, "deleted", f"knit run rm --downstream {run.run_id}")
+    return replace(_move(run, Status.INVALIDATED, now), exit=None)
+
+
+def refuse_unfinished(run: Run, others: Iterable[Run]) -> None:
+    """Raise `InvalidTransition` if one of `others`, which were made from what `run` made, cannot be deleted now."""
+    under_way = [each.run_id for each in others if each.status not in DELETABLE]
+    if under_way:
+        raise InvalidTransition(
+            f"what was made from Run {run.run_id} is still used: {_names(under_way)} not ended",
+            advice=f"Wait for the end, or stop it first: knit run stop --fail {under_way[0]}",
+        )
+
+
+def _refuse_users(run: Run, users: Sequence[RunId], what: str, advice: str) -> None:
+    if users:
+        verb = "uses" if len(users) == 1 else "use"
+        raise Conflict(
+            f"Run {run.run_id} cannot be {what}: {_names(users, verb)} its outputs",
+            advice=f"See what would be deleted with it: {advice}",
+        )
+
+
+def _names(run_ids: Sequence[RunId], verb: str = "") -> str:
+    """Name a few Runs, and say how many more there are."""
+    verb = verb or ("has" if len(run_ids) == 1 else "have")
+    named = ", ".join(run_ids[:_NAMED])
+    more = f" and {len(run_ids) - _NAMED} more" if len(run_ids) > _NAMED else ""
+    return f"{'Run' if len(run_ids) == 1 else 'Runs'} {named}{more} {verb}"
+
+
+def _how_to_end(run: Run) -> str:
+    if run.status in DELETABLE:
+        return f"See how it stands: knit run show {run.run_id}"
+    return f"Wait for its end, or stop it first: knit run stop --fail {run.run_id}"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knit_server.domain import runs
-from knit_server.domain.errors import InvalidTransition
+from knit_server.domain.errors import Conflict, InvalidTransition
 from knit_server.domain.ids import PlanId, RunId
 from knit_server.domain.runs import Exit, Run, Status
 
@@ -47,6 +47,17 @@ MOVES: dict[str, tuple[Callable[[Run, int], Run], set[Status], Status]] = {
     ),
     "finish": (runs.finish, {Status.COMPLETING}, Status.DONE),
     "fail": (runs.fail, {Status.ABORTING}, Status.FAILED),
+    "retry": (lambda run, now: runs.retry(run, now, active=True), {Status.DONE, Status.FAILED}, Status.WAITING),
+    "retry when inactive": (
+        lambda run, now: runs.retry(run, now, active=False),
+        {Status.DONE, Status.FAILED},
+        Status.DEACTIVATED,
+    ),
+    "invalidate": (
+        runs.invalidate,
+        {Status.WAITING, Status.DEACTIVATED, Status.DONE, Status.FAILED},
+        Status.INVALIDATED,
+    ),
 }
 """Function -> the statuses it takes, and the one it gives."""
 
@@ -75,28 +86,21 @@ def test_each_move_has_its_edges(name: str, status: Status) -> None:
     move, sources, target = MOVES[name]
     run = a_run(status)
     if status not in sources:
-        with pytest.raises(InvalidTransition, match=f"Run r is {status.value}; it cannot become"):
+        with pytest.raises(InvalidTransition, match=f"Run r is {status.value}; (it cannot become|only Runs that)"):
             move(run, 9)
         return
     moved = move(run, 9)
     assert moved.status is target
     changed = target is not status and name not in ("activate", "deactivate")
     assert moved.updated_at == (9 if changed else 1)
-    assert moved.attempt == (1 if name == "launch" else 0)
+    assert moved.attempt == (1 if name == "launch" or name.startswith("retry") else 0)
     assert runs.is_allowed(status, target)
 
 
-def test_every_edge_has_a_function_or_waits_for_one() -> None:
-    """All edges but those of retry and deletion, which are use cases of their own, have a function here."""
+def test_every_edge_has_a_function() -> None:
+    """The functions walk every edge of the table, and no other."""
     walked = {(source, target) for _, sources, target in MOVES.values() for source in sources if source is not target}
-    retry_and_delete = {
-        (old, new)
-        for old in (Status.DONE, Status.FAILED, Status.WAITING, Status.DEACTIVATED)
-        for new in (Status.WAITING, Status.DEACTIVATED, Status.INVALIDATED)
-    }
-    edges = {(old, new) for old, targets in runs.TRANSITIONS.items() for new in targets}
-    assert walked <= edges
-    assert edges - walked <= retry_and_delete
+    assert walked == {(old, new) for old, targets in runs.TRANSITIONS.items() for new in targets}
 
 
 def test_terminal_states_stay() -> None:
@@ -140,3 +144,51 @@ def test_messages_can_be_stored(message: str) -> None:
     assert Exit(1, stored).message == stored
     if len(message) <= runs.MAX_MESSAGE and "\0" not in message and message.isprintable():
         assert stored == message
+
+
+@pytest.mark.parametrize("move", [lambda run: runs.retry(run, 9, active=True), lambda run: runs.invalidate(run, 9)])
+def test_exits_are_forgotten(move: Callable[[Run], Run]) -> None:
+    """A Run that is tried again or deleted shows no exit any more."""
+    assert move(a_run(Status.FAILED, exit=Exit(42, "boom"))).exit is None
+
+
+@given(st.lists(st.sampled_from(["launch", "relaunch", "retry"]), max_size=12))
+def test_attempt_numbers_grow(moves: list[str]) -> None:
+    """No number comes twice: each start and each retry takes the next."""
+    run, seen = a_run(Status.READY), [0]
+    for name in moves:
+        if name == "retry":
+            run = runs.retry(replace(run, status=Status.DONE), 2, active=True)
+        else:
+            status = Status.READY if name == "launch" else Status.RUNNING
+            run = getattr(runs, name)(replace(run, status=status), 2)
+        seen.append(run.attempt)
+    assert seen == list(range(len(moves) + 1))
+
+
+def test_used_outputs_are_protected() -> None:
+    """What a Run made stays while another Run uses it; the refusal names a few of them and the way out."""
+    users = [RunId(f"user-{number}") for number in range(7)]
+    with pytest.raises(Conflict, match="Run r cannot be retried: Run user-0 uses its outputs") as met:
+        runs.retry(a_run(Status.DONE), 9, active=True, users=users[:1])
+    assert "knit run retry --downstream r" in str(met.value)
+    with pytest.raises(Conflict, match="deleted: Runs user-0, .*user-4 and 2 more use its outputs") as met:
+        runs.invalidate(a_run(Status.DONE), 9, users=users)
+    assert "knit run rm --downstream r" in str(met.value)
+
+
+@pytest.mark.parametrize("status", Status)
+def test_chains_under_way_are_protected(status: Status) -> None:
+    """A chain can be deleted only if nothing in it is under way."""
+    chain = [a_run(Status.DONE), a_run(status, run_id=RunId("busy"))]
+    if status in (Status.WAITING, Status.DEACTIVATED, Status.DONE, Status.FAILED):
+        runs.refuse_unfinished(a_run(Status.DONE), chain)
+    else:
+        with pytest.raises(InvalidTransition, match="Run busy has not ended") as met:
+            runs.refuse_unfinished(a_run(Status.DONE), chain)
+        assert "knit run stop --fail busy" in str(met.value)
+
+
+def test_uploads_have_no_program() -> None:
+    """Retrying an upload is refused, and what to do instead is told."""
+    assert "knit data push" in str(runs.refuse_retry_of_upload(a_run(Status.DONE)))
