@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from knit_cli import ids
 from knit_cli.words import Words
 from knit_server.domain.errors import InvalidInput
 
@@ -87,6 +88,11 @@ class Command(click.Command):
         """Bring the words into the one form that click reads as Knit does, then let click read them."""
         words = Words(self, ctx, args)
         return super().parse_args(ctx, words.canonical())
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Complete the ids that were given for short, then run."""
+        ids.complete(self, ctx)
+        return super().invoke(ctx)
 
 
 class Lazy(NamedTuple):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from knit_server.client.profiles import KnitEnv, Selection
 
 _T = TypeVar("_T")
+_CLIENT = "knit_cli.client"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -36,12 +37,16 @@ def selection() -> Selection:
 
 @contextmanager
 def connected() -> Iterator[KnitClient]:
-    """Give a client for the profile in use."""
-    from knit_server.client import profiles
-    from knit_server.client.api import KnitClient
+    """Give a client for the profile in use: one for all of a command, closed when the command has ended."""
+    context = click.get_current_context()
+    if (known := context.meta.get(_CLIENT)) is None:
+        from knit_server.client import profiles
+        from knit_server.client.api import KnitClient
 
-    with KnitClient.from_profile(profiles.load(selection())) as client:
-        yield client
+        known = context.meta[_CLIENT] = KnitClient.from_profile(profiles.load(selection()))
+        context.call_on_close(known.close)
+    client: KnitClient = known
+    yield client
 
 
 def knitenv() -> KnitEnv:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Literal, cast
 
-from knit_server.client import transfer
+from knit_server.client import ids, transfer
 from knit_server.client.profiles import Profile
 from knit_server.client.streams import Event, build_lines, events
 from knit_server.client.transport import Query, Transport
@@ -17,6 +17,10 @@ from knit_server.wire import shapes
 
 Depth = int | Literal["all"]
 """How many steps a graph goes in one direction."""
+
+
+EVERY = 1 << 62
+"""More rows than any list has."""
 
 
 class KnitClient:
@@ -60,6 +64,15 @@ class KnitClient:
         """Find Data with all of `tags`, with a timestamp in [since, since + duration); oldest first."""
         query = [*_each("tag", tags), *_window(since, duration)]
         return cast("list[shapes.DataDetail]", self._http.json("find_data", query))
+
+    def each_data(
+        self, tags: Iterable[str] = (), *, since: int | None = None, duration: int | None = None, limit: int = EVERY
+    ) -> Iterator[shapes.DataDetail]:
+        """Go through at most `limit` of what `find_data` returns, in its order; pages are fetched as they are needed.
+
+        Data that come to the end of the list meanwhile are given, too, none is given twice.
+        """
+        return self._http.rows("find_data", [*_each("tag", tags), *_window(since, duration)], limit)
 
     def show_data(self, knit_id: str) -> shapes.DataDetail:
         """Return one Data. Raises `NotFound`."""
@@ -134,12 +147,20 @@ class KnitClient:
         out_tags: Iterable[str] = (),
     ) -> list[shapes.PlanDetail]:
         """Find Plans by activity, image (`name[:tag]`), tags that one input asks for and that one output gives."""
-        query = [*_each("in_tag", in_tags), *_each("out_tag", out_tags)]
-        if active is not None:
-            query.append(("active", "true" if active else "false"))
-        if image is not None:
-            query.append(("image", image))
+        query = _plans_asked(active, image, in_tags, out_tags)
         return cast("list[shapes.PlanDetail]", self._http.json("find_plans", query))
+
+    def each_plan(
+        self,
+        *,
+        active: bool | None = None,
+        image: str | None = None,
+        in_tags: Iterable[str] = (),
+        out_tags: Iterable[str] = (),
+        limit: int = EVERY,
+    ) -> Iterator[shapes.PlanDetail]:
+        """Go through at most `limit` of what `find_plans` returns; pages are fetched as they are needed."""
+        return self._http.rows("find_plans", _plans_asked(active, image, in_tags, out_tags), limit)
 
     def show_plan(self, plan_id: str) -> shapes.PlanDetail:
         """Return one Plan. Raises `NotFound`."""
@@ -176,9 +197,26 @@ class KnitClient:
         duration: int | None = None,
     ) -> list[shapes.RunDetail]:
         """Find Runs of any of `plans`, with any of `inputs`, any of `outputs`, in any of `statuses`; oldest first."""
-        wanted = {"plan": plans, "knitIdInput": inputs, "knitIdOutput": outputs, "status": statuses}
-        query = [(name, joined) for name, values in wanted.items() if (joined := ",".join(values))]
-        return cast("list[shapes.RunDetail]", self._http.json("find_runs", [*query, *_window(since, duration)]))
+        query = [*_runs_asked(plans, inputs, outputs, statuses), *_window(since, duration)]
+        return cast("list[shapes.RunDetail]", self._http.json("find_runs", query))
+
+    def each_run(
+        self,
+        *,
+        plans: Iterable[str] = (),
+        inputs: Iterable[str] = (),
+        outputs: Iterable[str] = (),
+        statuses: Iterable[str] = (),
+        since: int | None = None,
+        duration: int | None = None,
+        limit: int = EVERY,
+    ) -> Iterator[shapes.RunDetail]:
+        """Go through at most `limit` of what `find_runs` returns; pages are fetched as they are needed.
+
+        A Run that changes meanwhile comes to the end of the list, so it can be given again, as it is then.
+        """
+        query = [*_runs_asked(plans, inputs, outputs, statuses), *_window(since, duration)]
+        return self._http.rows("find_runs", query, limit)
 
     def show_run(self, run_id: str) -> shapes.RunDetail:
         """Return one Run. Raises `NotFound`."""
@@ -228,6 +266,20 @@ class KnitClient:
         """Take a name from an image; an image without names is deleted. Raises `NotFound`."""
         self._http.json("remove_image", [("name", name)])
 
+    # --- names for short ----------------------------------------------------------------------------------------------
+
+    def resolve(self, prefix: str, kinds: Iterable[str] = (), *, limit: int = 6) -> list[shapes.Candidate]:
+        """Find Data, Plans and Runs (`kinds`: data, plan, run) whose ids begin with `prefix`; without one, the newest.
+
+        At most `limit` of each kind are told.
+        """
+        query = [("prefix", prefix), ("kind", ",".join(kinds)), ("limit", str(limit))]
+        return cast("list[shapes.Candidate]", self._http.json("resolve", query))
+
+    def full_id(self, kind: str, word: str) -> str:
+        """Return the id of the `kind` (data, plan, run) that `word` begins; see `client.ids`. Raises `Conflict`."""
+        return ids.full_id(self, kind, word)
+
     # --- the server ---------------------------------------------------------------------------------------------------
 
     def events(self, after: int | None = None) -> Iterator[Event]:
@@ -246,6 +298,22 @@ class KnitClient:
 
 def _each(name: str, values: Iterable[str]) -> list[tuple[str, str]]:
     return [(name, value) for value in values]
+
+
+def _plans_asked(
+    active: bool | None, image: str | None, in_tags: Iterable[str], out_tags: Iterable[str]
+) -> list[tuple[str, str]]:
+    query = [*_each("in_tag", in_tags), *_each("out_tag", out_tags)]
+    if active is not None:
+        query.append(("active", "true" if active else "false"))
+    return query if image is None else [*query, ("image", image)]
+
+
+def _runs_asked(
+    plans: Iterable[str], inputs: Iterable[str], outputs: Iterable[str], statuses: Iterable[str]
+) -> list[tuple[str, str]]:
+    wanted = {"plan": plans, "knitIdInput": inputs, "knitIdOutput": outputs, "status": statuses}
+    return [(name, joined) for name, values in wanted.items() if (joined := ",".join(values))]
 
 
 def _window(since: int | None, duration: int | None) -> list[tuple[str, str]]:

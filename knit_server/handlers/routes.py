@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from knit_server.handlers import data, events, health, images, lineage, plans, runs
+from knit_server.handlers import data, events, health, images, lineage, lookup, plans, runs
 from knit_server.handlers.base import KnitHandler, NothingHere
 
 API = "/knit/api"
@@ -28,6 +28,10 @@ HANDLERS: Mapping[str, type[KnitHandler]] = {
     "/runs/{runId}/details": runs.RunDetails,
     "/runs/{runId}/log": runs.RunLogs,
     "/images": images.Images,
+    "/resolve": lookup.Resolve,
+    "/backend/data": data.PushData,
+    "/backend/data/{knitId}": data.PullData,
+    "/backend/runs/{runId}/log": runs.RunLogs,
     "/events": events.Events,
     "/health": health.Health,
 }

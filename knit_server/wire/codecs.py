@@ -170,6 +170,22 @@ def image(one: ImageLike) -> shapes.Image:
     }
 
 
+class CandidateLike(Protocol):
+    """What a candidate has; `knit_server.service.resolve.Candidate` does."""
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102 - the names are the documentation; service/resolve.py explains them
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def about(self) -> str: ...  # noqa: D102
+
+
+def candidate(one: CandidateLike) -> shapes.Candidate:
+    """Write something whose id begins as asked."""
+    return {"kind": one.kind, "id": one.id, "about": one.about}
+
+
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 

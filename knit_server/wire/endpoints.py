@@ -45,11 +45,15 @@ class Endpoint:
         return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
 
 
+PAGED = ("limit", "cursor")
+"""The query members of lists that are told in pages if one of them is given; the header `Link` leads to the next."""
+
 _DEPTHS = ("upstream", "downstream")
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
-        name="find_data", method="GET", path="/data", query=("tag*", "since", "duration"), response="[DataDetail]",
+        name="find_data", method="GET", path="/data", query=("tag*", "since", "duration", *PAGED),
+        response="[DataDetail]",
         summary="Find Data that have all the tags, in a window of time; oldest first.",
     ),
     Endpoint(
@@ -73,7 +77,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Follow a Data to what made it and what was made from it; a depth is a number or all, 0 if left out.",
     ),
     Endpoint(
-        name="find_plans", method="GET", path="/plans", query=("active", "image", "in_tag*", "out_tag*"),
+        name="find_plans", method="GET", path="/plans", query=("active", "image", "in_tag*", "out_tag*", *PAGED),
         response="[PlanDetail]",
         summary="Find Plans by activity, image, tags that one input asks for, tags that one output gives.",
     ),
@@ -102,7 +106,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         name="find_runs", method="GET", path="/runs",
-        query=("plan", "knitIdInput", "knitIdOutput", "status", "since", "duration"), response="[RunDetail]",
+        query=("plan", "knitIdInput", "knitIdOutput", "status", "since", "duration", *PAGED),
+        response="[RunDetail]",
         summary="Find Runs; values of one member are joined by commas (any of them), members narrow each other.",
     ),
     Endpoint(
@@ -139,6 +144,22 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         name="remove_image", method="DELETE", path="/images", query=("name",),
         summary="Take a name from an image; an image without names is deleted.",
+    ),
+    Endpoint(
+        name="resolve", method="GET", path="/resolve", query=("prefix", "kind", "limit"), response="[Candidate]",
+        summary="Find the ids that begin with prefix; kind is any of data,plan,run; without a prefix, the newest.",
+    ),
+    Endpoint(
+        name="backend_push_data", method="POST", path="/backend/data", query=("tag*",), request=TAR_GZ,
+        response="DataDetail", summary="The same as POST /data, where Knitfab's backend has it.",
+    ),
+    Endpoint(
+        name="backend_pull_data", method="GET", path="/backend/data/{knitId}", response=TAR_GZ,
+        summary="The same as GET /data/{knitId}, where Knitfab's backend has it.",
+    ),
+    Endpoint(
+        name="backend_run_log", method="GET", path="/backend/runs/{runId}/log", query=("follow",), response=LOG,
+        summary="The same as GET /runs/{runId}/log, where Knitfab's backend has it.",
     ),
     Endpoint(
         name="events", method="GET", path="/events", response=EVENTS,

@@ -111,6 +111,27 @@ def boolean(name: str, text: str | None) -> bool | None:
     return found
 
 
+def count(name: str, text: str | None, default: int) -> int:
+    """Read a number from 0 of a query; left out means `default`. Raises `InvalidInput`."""
+    if not text:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise InvalidInput(f"{name} is not a number: {text!r}", advice="Write a number from 0.")
+    return int(text)
+
+
+def kinds(texts: Iterable[str]) -> tuple[str, ...]:
+    """Read which kinds of ids are asked for. Raises `InvalidInput`."""
+    found = tuple(texts)
+    for each in found:
+        if each not in KINDS:
+            raise InvalidInput(f"unknown kind: {each!r}", advice=f"Known are {', '.join(KINDS)}.")
+    return found
+
+
+KINDS = ("data", "plan", "run")
+"""What has ids."""
+
 BOOLS = {
     "true": True, "yes": True, "on": True, "1": True, "y": True, "t": True,
     "false": False, "no": False, "off": False, "0": False, "n": False, "f": False,

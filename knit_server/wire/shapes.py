@@ -205,6 +205,14 @@ class Image(TypedDict):
     warnings: list[str]
 
 
+class Candidate(TypedDict):
+    """Something whose id begins as asked: `kind` is data, plan or run; `about` says what it is, for people."""
+
+    kind: str
+    id: str
+    about: str
+
+
 class ErrorBody(TypedDict):
     """What every failed request answers. `message` is the reason and, on its own line, the advice."""
 

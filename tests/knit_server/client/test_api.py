@@ -29,6 +29,8 @@ CALLS = [
     (lambda k: k.run_details("x"), "GET /runs/x/details", []),
     (lambda k: k.find_images(), "GET /images", []),
     (lambda k: k.tag_image("x", "y"), "PUT /images", [("name", "x")]),
+    (lambda k: k.resolve("ab", ["data", "run"]), "GET /resolve",
+     [("prefix", "ab"), ("kind", "data,run"), ("limit", "6")]),
     (lambda k: k.health(), "GET /health", []),
 ]  # fmt: skip
 
