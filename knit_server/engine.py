@@ -22,12 +22,12 @@ from knit_server.persistence import Database
 from knit_server.scheduler import Scheduler
 from knit_server.service.context import Context
 from knit_server.service.home import Home, Presence
-from knit_server.service.signals import EVENTS, FINISH, LAUNCH, PROJECT, SWEEP, Signals
+from knit_server.service.signals import EVENTS, FINISH, LAUNCH, NEEDS, PROJECT, SWEEP, Signals
 from knit_server.storage import Store, TreeCache
 
 log = logging.getLogger("knit.engine")
 
-_EVERYTHING = frozenset({LAUNCH, FINISH, PROJECT, SWEEP, EVENTS})
+_EVERYTHING = frozenset({LAUNCH, NEEDS, FINISH, PROJECT, SWEEP, EVENTS})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,12 @@ These are the shapes of the HTTP API (`knit_server.wire.codecs` writes them as J
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from knit_server.domain.data import Data
-from knit_server.domain.ids import KnitId
+from knit_server.domain.errors import KnitError
+from knit_server.domain.ids import KnitId, PlanId
 from knit_server.domain.plans import Input, Output, Plan
 from knit_server.domain.runs import Assignment, Run
 
@@ -36,6 +38,25 @@ class PlanView:
     plan: Plan
     upstreams: tuple[tuple[Upstream, ...], ...]
     downstreams: tuple[tuple[Downstream, ...], ...]
+
+
+THIS_PLAN = PlanId("this Plan")
+"""Stands for the id of a Plan that is not registered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DryRun:
+    """What applying a Plan would do now: raise `refusal`, or register `plan` and make `count` Runs.
+
+    `plan` is in normal form and named `THIS_PLAN`; None if it breaks a rule. `fitting` counts the Data for each input,
+    `first` are the inputs of the first Runs.
+    """
+
+    plan: PlanView | None = None
+    refusal: KnitError | None = None
+    fitting: Mapping[str, int] = field(default_factory=dict)
+    count: int = 0
+    first: tuple[tuple[Assignment, ...], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

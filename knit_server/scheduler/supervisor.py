@@ -22,7 +22,7 @@ from knit_server.scheduler.room import Room
 from knit_server.service import lifecycle
 from knit_server.service.context import Context
 from knit_server.service.lifecycle import Needs, Work
-from knit_server.service.signals import FINISH, LAUNCH, PROJECT, SWEEP, Topics
+from knit_server.service.signals import FINISH, LAUNCH, NEEDS, PROJECT, SWEEP, Topics
 
 log = logging.getLogger("knit.scheduler")
 
@@ -160,6 +160,7 @@ class Scheduler:
             self._stopping.set()
 
     def _wake(self, topics: Topics) -> None:
+        self._recheck = self._recheck or NEEDS in topics
         for name, event in self._wakes.items():
             if name in topics:
                 event.set()
@@ -187,12 +188,17 @@ class Scheduler:
             return  # what a dead server had begun comes first
         held, self._recheck = self._recheck, False
         self._room.forget()  # what a step that failed had promised
-        works = lifecycle.claim(self.ctx, self._room.choose, held=held)
+        works = lifecycle.claim(self.ctx, self._choose_held if held else self._room.choose, held=held)
         if works:
             self.checkpoint("claimed")
         self._room.settle({work.run.run_id: lifecycle.needs(work.plan) for work in works})
         for work in works:
             self._drive(work, fresh=True)
+
+    def _choose_held(self, needs: Needs) -> bool | str:
+        choice = self._room.choose(needs)
+        self._recheck = self._recheck or choice is False  # it, and those behind it, were not looked at to the end
+        return choice
 
     async def _finish(self) -> None:
         for run_id in lifecycle.stopped(self.ctx, list(self._drives)):

@@ -48,6 +48,8 @@ def data_lineage(ctx: Context, knit_id: str, upstream: int | None, downstream: i
 def plan_graph(ctx: Context, plan_id: str, upstream: int | None, downstream: int | None) -> PlanGraphView:
     """Return the Plans that can feed a Plan and those it can feed. Raises `NotFound`."""
     with ctx.db.read() as tx:
+        root = plans.get(tx, plan_id)
         neighbours = Neighbours(plans.every(tx))
+    neighbours.plans.setdefault(root.plan_id, root)  # one that is archived stands alone
     graph = walk(PlanId(plan_id), neighbours, upstream=upstream, downstream=downstream)
     return PlanGraphView(graph=graph, plans=tuple(views.plan_views(graph.plans, neighbours)))

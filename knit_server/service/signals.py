@@ -11,6 +11,9 @@ Topics = frozenset[str]
 LAUNCH, FINISH, PROJECT, SWEEP, EVENTS = "launch", "finish", "project", "sweep", "events"
 """What may be announced: Runs to launch, Runs to finish, nominations that owe Runs, things to tidy, new events."""
 
+NEEDS = "needs"
+"""Announced with `LAUNCH`: Runs that were too large before may fit now."""
+
 
 class Signals:
     """Passes topics on to subscribers, in the thread of the one who announces. Subscribers must not block."""
