@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from knit_server import __version__
 from knit_server.domain.errors import InvalidInput, KnitError, Unavailable
-from knit_server.wire import errors
+from knit_server.wire import cursors, errors
 from knit_server.wire.endpoints import JSON, endpoint
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ CONNECT = 10.0
 """Seconds a server may take to accept a connection."""
 ANSWER = 60.0
 """Seconds between two pieces of an answer before a short request is given up."""
+
+PAGE = 200
+"""Most rows that are asked for at once where a list is taken row by row."""
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _START = "Is the server running? On this machine, start it: knit serve"
@@ -57,6 +60,19 @@ class Transport:
         with self.stream(name, query, content=content, headers=headers, patience=ANSWER, **members) as response:
             raw = self.drain(response)
         return self.decode(response.status_code, raw) if raw else None
+
+    def rows(self, name: str, query: Query, limit: int) -> Iterator[Any]:
+        """Ask for at most `limit` rows of the list `name`, page after page as they are taken. Raises `KnitError`.
+
+        A server that knows no pages answers with all rows at once; no more than `limit` of them are given.
+        """
+        cursor: str | None = None
+        while limit > 0:
+            page = [*query, ("limit", str(min(limit, PAGE))), *([] if cursor is None else [("cursor", cursor)])]
+            with self.stream(name, page, patience=ANSWER) as response:
+                raw, cursor = self.drain(response), cursors.following(response.headers.get("link", ""))
+            yield from (found := self.decode(response.status_code, raw)[:limit])
+            limit = limit - len(found) if cursor is not None else 0
 
     @contextmanager
     def stream(

@@ -8,7 +8,9 @@ from typing import BinaryIO
 
 from tornado import web
 
-from knit_server.handlers.base import KnitHandler, each
+from knit_server.domain.paging import DataPosition
+from knit_server.handlers import paging
+from knit_server.handlers.base import KnitHandler
 from knit_server.handlers.upload import UploadHandler
 from knit_server.service import data
 from knit_server.service.context import Context
@@ -16,15 +18,8 @@ from knit_server.wire import codecs, requests
 from knit_server.wire.endpoints import CONTENT_ID_HEADER, TAR_GZ
 
 
-class AllData(UploadHandler):
-    """/data"""
-
-    @web.authenticated
-    async def get(self) -> None:
-        """Find Data."""
-        since, until = requests.time_window(self.one("since"), self.one("duration"))
-        tags = requests.tags_of_query(self.get_query_arguments("tag"))
-        await self.reply(each(codecs.data_detail), data.find, data.DataQuery(tags=tags, since=since, until=until))
+class PushData(UploadHandler):
+    """/backend/data, and what /data does with a body."""
 
     def consumer(self) -> Callable[[Context, BinaryIO], object]:
         """Make a Data of the body, with the tags of the query."""
@@ -36,8 +31,20 @@ class AllData(UploadHandler):
         await self.reply_with(codecs.data_detail, await self.body_ended())
 
 
-class OneData(KnitHandler):
-    """/data/{knitId}"""
+class AllData(PushData):
+    """/data"""
+
+    @web.authenticated
+    async def get(self) -> None:
+        """Find Data."""
+        since, until = requests.time_window(self.one("since"), self.one("duration"))
+        tags = requests.tags_of_query(self.get_query_arguments("tag"))
+        query = data.DataQuery(tags=tags, since=since, until=until)
+        await paging.reply(self, codecs.data_detail, query, by=DataPosition, find=data.find, page=data.page)
+
+
+class PullData(KnitHandler):
+    """/backend/data/{knitId}, and what /data/{knitId} gives."""
 
     @web.authenticated
     async def get(self, knit_id: str) -> None:
@@ -45,6 +52,10 @@ class OneData(KnitHandler):
         download = await self.call(data.download, knit_id)
         self.set_header(CONTENT_ID_HEADER, download.content_id)
         await self.send(TAR_GZ, self.threaded(download.chunks))
+
+
+class OneData(PullData):
+    """/data/{knitId}"""
 
     @web.authenticated
     async def put(self, knit_id: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from tornado import web
 
 from knit_server.domain import images
-from knit_server.handlers.base import KnitHandler, each
+from knit_server.domain.paging import PlanPosition
+from knit_server.handlers import paging
+from knit_server.handlers.base import KnitHandler
 from knit_server.service import plans
 from knit_server.wire import codecs, requests
 
@@ -22,7 +24,7 @@ class AllPlans(KnitHandler):
             in_tags=requests.tags_of_query(self.get_query_arguments("in_tag")),
             out_tags=requests.tags_of_query(self.get_query_arguments("out_tag")),
         )
-        await self.reply(each(codecs.plan_detail), plans.find, query)
+        await paging.reply(self, codecs.plan_detail, query, by=PlanPosition, find=plans.find, page=plans.page)
 
     @web.authenticated
     async def post(self) -> None:

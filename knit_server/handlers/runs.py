@@ -8,8 +8,10 @@ from collections.abc import AsyncGenerator
 from tornado import web
 
 from knit_server.domain.errors import InvalidInput
+from knit_server.domain.paging import RunPosition
 from knit_server.domain.runs import Status
-from knit_server.handlers.base import KnitHandler, each
+from knit_server.handlers import paging
+from knit_server.handlers.base import KnitHandler
 from knit_server.service import runs
 from knit_server.wire import codecs, requests
 from knit_server.wire.endpoints import LOG
@@ -32,7 +34,7 @@ class AllRuns(KnitHandler):
             plans=self.commas("plan"), inputs=self.commas("knitIdInput"), outputs=self.commas("knitIdOutput"),
             statuses=tuple(_status(word) for word in self.commas("status")), since=since, until=until,
         )  # fmt: skip
-        await self.reply(each(codecs.run_detail), runs.find, query)
+        await paging.reply(self, codecs.run_detail, query, by=RunPosition, find=runs.find, page=runs.page)
 
 
 class OneRun(KnitHandler):
