@@ -109,6 +109,15 @@ def window(since: str | None, duration: str | None) -> tuple[int | None, int | N
     return start, None if duration is None else of_flag("--duration", times.parse_duration, duration)
 
 
+def limit(word: str | None) -> int | None:
+    """Read `--limit`: a number from 1, or None for all."""
+    if word is None:
+        return None
+    if not (word.isascii() and word.isdecimal() and int(word[:18]) > 0):
+        raise usage(f"--limit is a number from 1, not {word!r}")
+    return int(word[:18])
+
+
 def local_instant(text: str) -> int:
     """Read a time as typed; without a zone it is local, summer time included."""
     wall = (_EPOCH + timedelta(milliseconds=times.parse_loose_instant(text, UTC))).replace(tzinfo=None)

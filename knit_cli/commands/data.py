@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import click
 
 from knit_cli import frame, graphs, output, session
@@ -34,16 +36,20 @@ data = frame.Group(
 )  # fmt: skip
 @frame.value("--since", metavar="TIME", help="Data made at TIME or later, like 2026-01-31 or 2026-01-31T09:30+09:00.")
 @frame.value("--duration", metavar="DURATION", help="Data made before --since plus this long, like 300ms or 1h30m.")
-def find(tag: tuple[str, ...], transient: str, since: str | None, duration: str | None) -> None:
+@frame.value("--limit", metavar="N", help="At most N Data, the oldest of those that fit.")
+def find(tag: tuple[str, ...], transient: str, since: str | None, duration: str | None, limit: str | None) -> None:
     """Print the Data as a JSON array."""
     if transient not in _TRANSIENT:
         raise frame.usage(f"--transient is one of {', '.join(_TRANSIENT)}, not {transient!r}")
     start, length = session.window(since, duration)
-    asked = session.tag_texts("--tag", tag)
-    with session.connected() as knit, session.refused(session.INCOMPATIBLE):
-        found = knit.find_data(asked, since=start, duration=length)
+    asked, most = session.tag_texts("--tag", tag), session.limit(limit)
     wanted = _TRANSIENT[transient]
-    output.print_json([each for each in found if wanted is None or _is_transient(each) is wanted])
+    with session.connected() as knit, session.refused(session.INCOMPATIBLE):
+        search = knit.find_data if most is None else knit.each_data  # page after page, until there are enough
+        candidates = search(asked, since=start, duration=length)
+        fitting = (each for each in candidates if wanted is None or _is_transient(each) is wanted)
+        found = list(islice(fitting, most))
+    output.print_json(found)
 
 
 @click.command(

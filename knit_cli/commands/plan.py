@@ -45,13 +45,17 @@ def show(plan_id: str) -> None:
 @frame.value("--image", metavar="NAME[:TAG]", help="Only Plans of this image; without a tag, of any tag.")
 @frame.values("--in-tag", "-i", metavar="KEY:VALUE", help="A tag that an input asks for.")
 @frame.values("--out-tag", "-o", metavar="KEY:VALUE", help="A tag that an output gives.")
-def find(active: str, image: str | None, in_tag: tuple[str, ...], out_tag: tuple[str, ...]) -> None:
+@frame.value("--limit", metavar="N", help="At most N Plans, the first of those that fit.")
+def find(active: str, image: str | None, in_tag: tuple[str, ...], out_tag: tuple[str, ...], limit: str | None) -> None:
     """Print the Plans as a JSON array."""
     if active not in _ACTIVE:
         raise frame.usage(f"--active is one of {', '.join(_ACTIVE)}, not {active!r}")
     asked, given = session.tag_texts("--in-tag", in_tag), session.tag_texts("--out-tag", out_tag)
+    most = session.limit(limit)
     with session.connected() as knit, session.refused(session.INCOMPATIBLE):
-        output.print_json(knit.find_plans(active=_ACTIVE[active], image=image, in_tags=asked, out_tags=given))
+        output.print_json(
+            knit.find_plans(active=_ACTIVE[active], image=image, in_tags=asked, out_tags=given, limit=most)
+        )
 
 
 @click.command(

@@ -43,19 +43,26 @@ run = frame.Group(
 @frame.values("--status", "-s", metavar="STATUS", help=f"Runs in this status: {', '.join(_STATUSES)}.")
 @frame.value("--since", metavar="TIME", help="Runs updated at TIME or later, like 2026-01-31T09:30.")
 @frame.value("--duration", metavar="DURATION", help="Runs updated before --since plus this long, like 1h30m.")
+@frame.value("--limit", metavar="N", help="At most N Runs, those of the earliest change.")
 def find(
     planid: tuple[str, ...], in_knitid: tuple[str, ...], out_knitid: tuple[str, ...], status: tuple[str, ...],
-    since: str | None, duration: str | None,
+    since: str | None, duration: str | None, limit: str | None,
 ) -> None:  # fmt: skip
     """Print the Runs as a JSON array."""
     for each in status:
         if each not in _STATUSES:
             raise frame.usage(f"--status is one of {', '.join(_STATUSES)}, not {each!r}")
-    start, length = session.window(since, duration)
+    (start, length), most = session.window(since, duration), session.limit(limit)
     with session.connected() as knit, session.refused(session.INCOMPATIBLE):
         output.print_json(
             knit.find_runs(
-                plans=planid, inputs=in_knitid, outputs=out_knitid, statuses=status, since=start, duration=length
+                plans=planid,
+                inputs=in_knitid,
+                outputs=out_knitid,
+                statuses=status,
+                since=start,
+                duration=length,
+                limit=most,
             )
         )
 

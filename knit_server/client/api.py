@@ -59,11 +59,16 @@ class KnitClient:
     # --- Data ---------------------------------------------------------------------------------------------------------
 
     def find_data(
-        self, tags: Iterable[str] = (), *, since: int | None = None, duration: int | None = None
+        self,
+        tags: Iterable[str] = (),
+        *,
+        since: int | None = None,
+        duration: int | None = None,
+        limit: int | None = None,
     ) -> list[shapes.DataDetail]:
-        """Find Data with all of `tags`, with a timestamp in [since, since + duration); oldest first."""
+        """Find Data with all of `tags`, with a timestamp in [since, since + duration); the `limit` oldest, if given."""
         query = [*_each("tag", tags), *_window(since, duration)]
-        return cast("list[shapes.DataDetail]", self._http.json("find_data", query))
+        return cast("list[shapes.DataDetail]", self._http.found("find_data", query, limit))
 
     def each_data(
         self, tags: Iterable[str] = (), *, since: int | None = None, duration: int | None = None, limit: int = EVERY
@@ -145,10 +150,11 @@ class KnitClient:
         image: str | None = None,
         in_tags: Iterable[str] = (),
         out_tags: Iterable[str] = (),
+        limit: int | None = None,
     ) -> list[shapes.PlanDetail]:
         """Find Plans by activity, image (`name[:tag]`), tags that one input asks for and that one output gives."""
         query = _plans_asked(active, image, in_tags, out_tags)
-        return cast("list[shapes.PlanDetail]", self._http.json("find_plans", query))
+        return cast("list[shapes.PlanDetail]", self._http.found("find_plans", query, limit))
 
     def each_plan(
         self,
@@ -169,6 +175,40 @@ class KnitClient:
     def apply_plan(self, spec: Mapping[str, object]) -> shapes.PlanDetail:
         """Register a Plan (`wire.planfile.read` makes `spec` from YAML). Raises `Conflict` if it is there already."""
         return cast("shapes.PlanDetail", self._http.json("apply_plan", body=dict(spec)))
+
+    def dry_run_plan(self, spec: Mapping[str, object]) -> shapes.DryRun:
+        """Return what `apply_plan` would do now. Nothing is changed."""
+        return cast("shapes.DryRun", self._http.json("apply_plan", [("dry_run", "true")], body=dict(spec)))
+
+    def edit_resources(
+        self, plan_id: str, *, set: Mapping[str, str] | None = None, unset: Iterable[str] = ()  # noqa: A002
+    ) -> shapes.PlanDetail:  # fmt: skip
+        """Change what the Runs of a Plan ask for; what is both set and unset has no limit then."""
+        body = {"set": dict(set or {}), "unset": list(unset)}
+        return cast("shapes.PlanDetail", self._http.json("edit_resources", body=body, planId=plan_id))
+
+    def edit_annotations(
+        self, plan_id: str, *, add: Iterable[str] = (), remove: Iterable[str] = (), remove_keys: Iterable[str] = ()
+    ) -> shapes.PlanDetail:
+        """Change the annotations (`key=value`) of a Plan: removals first, then additions."""
+        body = {"add": list(add), "remove": list(remove), "remove_key": list(remove_keys)}
+        return cast("shapes.PlanDetail", self._http.json("edit_annotations", body=body, planId=plan_id))
+
+    def set_service_account(self, plan_id: str, name: str | None) -> shapes.PlanDetail:
+        """Set the service account of a Plan, or with None, take it away."""
+        if name is None:
+            return cast("shapes.PlanDetail", self._http.json("unset_service_account", planId=plan_id))
+        body = {"service_account": name}
+        return cast("shapes.PlanDetail", self._http.json("set_service_account", body=body, planId=plan_id))
+
+    def archive_plan(self, plan_id: str, *, undo: bool = False) -> shapes.PlanDetail:
+        """Hide a Plan and let it match nothing any more, or undo that. Raises `Conflict` if that closes a cycle."""
+        name = "unarchive_plan" if undo else "archive_plan"
+        return cast("shapes.PlanDetail", self._http.json(name, planId=plan_id))
+
+    def plan_schema(self) -> shapes.Json:
+        """Return the JSON Schema of plan files."""
+        return cast("shapes.Json", self._http.json("plan_schema"))
 
     def set_active(self, plan_id: str, active: bool) -> shapes.PlanDetail:
         """Switch a Plan on or off."""
@@ -195,10 +235,11 @@ class KnitClient:
         statuses: Iterable[str] = (),
         since: int | None = None,
         duration: int | None = None,
+        limit: int | None = None,
     ) -> list[shapes.RunDetail]:
         """Find Runs of any of `plans`, with any of `inputs`, any of `outputs`, in any of `statuses`; oldest first."""
         query = [*_runs_asked(plans, inputs, outputs, statuses), *_window(since, duration)]
-        return cast("list[shapes.RunDetail]", self._http.json("find_runs", query))
+        return cast("list[shapes.RunDetail]", self._http.found("find_runs", query, limit))
 
     def each_run(
         self,

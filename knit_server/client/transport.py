@@ -61,6 +61,10 @@ class Transport:
             raw = self.drain(response)
         return self.decode(response.status_code, raw) if raw else None
 
+    def found(self, name: str, query: Query, limit: int | None = None) -> list[Any]:
+        """Ask for the list `name`, or for its first `limit` rows. Raises `KnitError`."""
+        return self.json(name, query) if limit is None else list(self.rows(name, query, limit))
+
     def rows(self, name: str, query: Query, limit: int) -> Iterator[Any]:
         """Ask for at most `limit` rows of the list `name`, page after page as they are taken. Raises `KnitError`.
 
