@@ -150,10 +150,14 @@ class KnitClient:
         image: str | None = None,
         in_tags: Iterable[str] = (),
         out_tags: Iterable[str] = (),
+        archived: bool = False,
         limit: int | None = None,
     ) -> list[shapes.PlanDetail]:
-        """Find Plans by activity, image (`name[:tag]`), tags that one input asks for and that one output gives."""
-        query = _plans_asked(active, image, in_tags, out_tags)
+        """Find Plans by activity, image (`name[:tag]`), tags that one input asks for and that one output gives.
+
+        Plans in the archive are found only with `archived`.
+        """
+        query = _plans_asked(active, image, in_tags, out_tags, archived)
         return cast("list[shapes.PlanDetail]", self._http.found("find_plans", query, limit))
 
     def each_plan(
@@ -342,9 +346,11 @@ def _each(name: str, values: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def _plans_asked(
-    active: bool | None, image: str | None, in_tags: Iterable[str], out_tags: Iterable[str]
+    active: bool | None, image: str | None, in_tags: Iterable[str], out_tags: Iterable[str], archived: bool = False
 ) -> list[tuple[str, str]]:
     query = [*_each("in_tag", in_tags), *_each("out_tag", out_tags)]
+    if archived:
+        query.append(("archived", "true"))
     if active is not None:
         query.append(("active", "true" if active else "false"))
     return query if image is None else [*query, ("image", image)]

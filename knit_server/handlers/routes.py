@@ -17,8 +17,13 @@ HANDLERS: Mapping[str, type[KnitHandler]] = {
     "/data/{knitId}/details": data.DataDetails,
     "/data/{knitId}/lineage": lineage.DataLineage,
     "/plans": plans.AllPlans,
+    "/plans/schema": plans.PlanSchema,  # before {planId}: the first that fits answers
     "/plans/{planId}": plans.OnePlan,
     "/plans/{planId}/active": plans.PlanActive,
+    "/plans/{planId}/resources": plans.PlanResources,
+    "/plans/{planId}/annotations": plans.PlanAnnotations,
+    "/plans/{planId}/serviceaccount": plans.PlanServiceAccount,
+    "/plans/{planId}/archive": plans.PlanArchive,
     "/plans/{planId}/details": plans.PlanDetails,
     "/plans/{planId}/graph": lineage.PlanGraph,
     "/runs": runs.AllRuns,

@@ -10,6 +10,7 @@ from typing import Protocol, cast
 
 from knit_server.domain import data as domain_data
 from knit_server.domain import graphs, plans, runs, times, views
+from knit_server.domain.errors import CyclicPlan, EquivalentPlan
 from knit_server.domain.lineage import LineageGraph
 from knit_server.domain.tags import Tag
 from knit_server.wire import shapes
@@ -85,7 +86,32 @@ def plan_detail(view: views.PlanView) -> shapes.PlanDetail:
         detail["resources"] = dict(sorted(spec.resources.items()))
     if spec is not None and spec.service_account:
         detail["service_account"] = spec.service_account
+    if plan.archived:
+        detail["archived"] = True
     return cast("shapes.PlanDetail", detail)  # put together member by member, for the order
+
+
+def dry_run(found: views.DryRun) -> shapes.DryRun:
+    """Write what applying a Plan would do."""
+    refusal, plan = found.refusal, found.plan
+    told: shapes.Json = {"applicable": refusal is None, "valid": plan is not None}
+    if refusal is not None:
+        told["reason"] = refusal.reason
+        if refusal.advice is not None:
+            told["advice"] = refusal.advice
+    if isinstance(refusal, EquivalentPlan):
+        told["equivalent"] = refusal.plan_id
+    if isinstance(refusal, CyclicPlan):
+        told["cycle"] = list(refusal.path)
+    if plan is not None:
+        told["runs"] = {
+            "status": (runs.Status.WAITING if plan.plan.active else runs.Status.DEACTIVATED).value,
+            "count": found.count,
+            "fitting": dict(sorted(found.fitting.items())),
+            "first": [[{"path": each.path, "knitId": each.knit_id} for each in made] for made in found.first],
+        }
+        told["plan"] = {name: value for name, value in plan_detail(plan).items() if name != "planId"}
+    return cast("shapes.DryRun", told)  # put together member by member, for the order
 
 
 def run_summary(summary: views.RunSummary) -> shapes.RunSummary:

@@ -77,13 +77,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Follow a Data to what made it and what was made from it; a depth is a number or all, 0 if left out.",
     ),
     Endpoint(
-        name="find_plans", method="GET", path="/plans", query=("active", "image", "in_tag*", "out_tag*", *PAGED),
-        response="[PlanDetail]",
-        summary="Find Plans by activity, image, tags that one input asks for, tags that one output gives.",
+        name="find_plans", method="GET", path="/plans",
+        query=("active", "image", "in_tag*", "out_tag*", "archived", *PAGED), response="[PlanDetail]",
+        summary="Find Plans by activity, image, tags that one input asks for, tags that one output gives; those in the "
+        "archive only with archived=true.",
     ),
     Endpoint(
-        name="apply_plan", method="POST", path="/plans", request="PlanSpec", response="PlanDetail",
-        summary="Register a Plan.",
+        name="apply_plan", method="POST", path="/plans", query=("dry_run",), request="PlanSpec", response="PlanDetail",
+        summary="Register a Plan. With dry_run=true nothing is changed, and a DryRun says what would happen.",
+    ),
+    Endpoint(
+        name="plan_schema", method="GET", path="/plans/schema", response="Json",
+        summary="The JSON Schema of plan files.",
     ),
     Endpoint(
         name="show_plan", method="GET", path="/plans/{planId}", response="PlanDetail", summary="Show a Plan.",
@@ -95,6 +100,30 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         name="deactivate_plan", method="DELETE", path="/plans/{planId}/active", response="PlanDetail",
         summary="Switch a Plan off: its Runs are made, but wait.",
+    ),
+    Endpoint(
+        name="edit_resources", method="PUT", path="/plans/{planId}/resources", request="ResourceChange",
+        response="PlanDetail", summary="Change what the Runs of a Plan ask for: amounts are set, then unset.",
+    ),
+    Endpoint(
+        name="edit_annotations", method="PUT", path="/plans/{planId}/annotations", request="AnnotationChange",
+        response="PlanDetail", summary="Change the annotations of a Plan: removals first, then additions.",
+    ),
+    Endpoint(
+        name="set_service_account", method="PUT", path="/plans/{planId}/serviceaccount", request="ServiceAccount",
+        response="PlanDetail", summary="Set the service account of a Plan.",
+    ),
+    Endpoint(
+        name="unset_service_account", method="DELETE", path="/plans/{planId}/serviceaccount", response="PlanDetail",
+        summary="Take the service account from a Plan.",
+    ),
+    Endpoint(
+        name="archive_plan", method="PUT", path="/plans/{planId}/archive", response="PlanDetail",
+        summary="Archive a Plan: it is hidden and matches nothing; what it made stays.",
+    ),
+    Endpoint(
+        name="unarchive_plan", method="DELETE", path="/plans/{planId}/archive", response="PlanDetail",
+        summary="Take a Plan out of the archive: it is matched with all Data there are.",
     ),
     Endpoint(
         name="plan_details", method="GET", path="/plans/{planId}/details", response="Json",

@@ -1,7 +1,7 @@
 """Plan files: YAML as people write it -> the JSON that `POST /plans` takes.
 
 Only the first document of a file counts. Unknown keys never fail, but are told: a misspelt key is a Plan that does
-something else than its author meant (docs/cli.md, "Plan files").
+something else than its author meant (docs/plan-files.md).
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from knit_server.domain.errors import Unsupported
-from knit_server.wire import requests
+from knit_server.wire import planschema, requests
 from knit_server.wire.nodes import Reader, first, form, is_null
+from knit_server.wire.planschema import Kind
 from knit_server.wire.shapes import Json
 
 if TYPE_CHECKING:
@@ -36,19 +37,17 @@ class _PlanReader(Reader):
     def __init__(self, source: str) -> None:
         super().__init__(source)
         self._warnings: list[tuple[int, str]] = []
-        self._members: dict[str, Callable[[str, yaml.Node], object]] = {
-            "annotations": self.texts,
-            "image": self.text,
-            "entrypoint": self.texts,
-            "args": self.texts,
-            "inputs": self._mounts,
-            "outputs": self._mounts,
-            "log": self._log,
-            "active": self._bool,
-            "resources": self._resources,
-            "on_node": self._on_node,
-            "service_account": self.text,
+        readers: dict[Kind, Callable[[str, yaml.Node], object]] = {
+            Kind.TEXT: self.text,
+            Kind.TEXTS: self.texts,
+            Kind.BOOL: self._bool,
+            Kind.INPUTS: self._mounts,
+            Kind.OUTPUTS: self._mounts,
+            Kind.LOG: self._log,
+            Kind.AMOUNTS: self._resources,
+            Kind.WISHES: self._on_node,
         }
+        self._members = {key.name: readers[key.kind] for key in planschema.PLAN}
 
     @property
     def warnings(self) -> list[str]:
@@ -85,13 +84,13 @@ class _PlanReader(Reader):
         return [self._mount(item_name, item) for item_name, item in self.items(name, node)]
 
     def _mount(self, name: str, node: yaml.Node) -> Json:
-        found = self._known(name, node, ("path", "tags"))
+        found = self._known(name, node, planschema.names(planschema.MOUNT))
         if "path" not in found:
             raise self.wrong(node, f"{name} has no path", "Write the absolute path that the program uses.")
         return {"path": self.text(f"{name}.path", found["path"]), "tags": self._tags(name, found)}
 
     def _log(self, name: str, node: yaml.Node) -> Json:
-        return {"tags": self._tags(name, self._known(name, node, ("tags",)))}
+        return {"tags": self._tags(name, self._known(name, node, planschema.names(planschema.LOG)))}
 
     def _tags(self, name: str, found: dict[str, yaml.Node]) -> list[object]:
         return [self.tag(item_name, item) for item_name, item in self.items_of("tags", found, f"{name}.tags")]
@@ -106,5 +105,5 @@ class _PlanReader(Reader):
         return {key: self.text(f"{name}.{key}", value) for key, (_, value) in self.pairs(name, node).items()}
 
     def _on_node(self, name: str, node: yaml.Node) -> dict[str, list[str]]:
-        found = self._known(name, node, ("may", "prefer", "must"))
+        found = self._known(name, node, planschema.names(planschema.WISHES))
         return {mode: self.texts(f"{name}.{mode}", value) for mode, value in found.items() if not is_null(value)}

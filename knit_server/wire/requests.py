@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-from knit_server.domain import images, plans, tags, times
+from knit_server.domain import editing, images, plans, tags, times
 from knit_server.domain.errors import InvalidInput
 from knit_server.domain.tags import Tag
 
@@ -38,10 +38,7 @@ def plan_spec(json: object) -> plans.PlanSpec:
         on_node=tuple(_on_node(members.get("on_node"))),
         active=_bool("active", members.get("active"), default=True),
         resources=_resources(members.get("resources")),
-        annotations=tuple(
-            _named(f"annotations[{at}]", plans.parse_annotation, text)
-            for at, text in enumerate(_texts("annotations", members.get("annotations")))
-        ),
+        annotations=_annotations("annotations", members),
         service_account=_optional_text("service_account", members.get("service_account")),
     )
 
@@ -55,6 +52,28 @@ def tag_change(json: object) -> tuple[tuple[Tag, ...], tuple[Tag, ...], tuple[st
     add = _named("add", tags.require_user, _tag_list("add", members.get("add")))
     remove = _named("remove", tags.require_user, _tag_list("remove", members.get("remove")))
     return add, remove, keys
+
+
+def resource_change(json: object) -> editing.ResourceChange:
+    """Read `set` and `unset` of a change of resources. Raises `InvalidInput`."""
+    members = _object("the change", json)
+    unset = _texts("unset", members.get("unset"))
+    return editing.ResourceChange(set=_resources(members.get("set")), unset=tuple(unset))
+
+
+def annotation_change(json: object) -> editing.AnnotationChange:
+    """Read `add`, `remove` and `remove_key` of a change of annotations. Raises `InvalidInput`."""
+    members = _object("the change", json)
+    return editing.AnnotationChange(
+        add=_annotations("add", members), remove=_annotations("remove", members),
+        remove_keys=tuple(key.strip() for key in _texts("remove_key", members.get("remove_key"))),
+    )  # fmt: skip
+
+
+def service_account(json: object) -> editing.ServiceAccountChange:
+    """Read the service account that a Plan shall have. Raises `InvalidInput`."""
+    name = _object("the change", json).get("service_account")
+    return editing.ServiceAccountChange(_text("service_account", name))
 
 
 def tags_of_query(texts: Iterable[str]) -> tuple[Tag, ...]:
@@ -218,6 +237,11 @@ def _tags(name: str, members: Mapping[str, object]) -> list[Tag]:
 
 def _tag_list(name: str, value: object) -> list[Tag]:
     return [tag_of(f"{name}[{at}]", each) for at, each in enumerate(_list(name, value))]
+
+
+def _annotations(name: str, members: Mapping[str, object]) -> tuple[plans.Annotation, ...]:
+    texts = _texts(name, members.get(name))
+    return tuple(_named(f"{name}[{at}]", plans.parse_annotation, text) for at, text in enumerate(texts))
 
 
 def _on_node(value: object) -> list[plans.OnNode]:

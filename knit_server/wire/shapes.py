@@ -77,7 +77,7 @@ class OnNode(TypedDict):
 
 
 class PlanDetail(PlanSummary):
-    """A Plan in full."""
+    """A Plan in full. `archived` is there, and true, for one in the archive."""
 
     inputs: list[PlanInput]
     outputs: list[PlanOutput]
@@ -86,6 +86,41 @@ class PlanDetail(PlanSummary):
     on_node: NotRequired[OnNode]
     resources: NotRequired[dict[str, str]]
     service_account: NotRequired[str]
+    archived: NotRequired[bool]
+
+
+class Assigned(TypedDict):
+    """A Data at a path."""
+
+    path: str
+    knitId: str
+
+
+class ForeseenRuns(TypedDict):
+    """The Runs that a Plan would get at once: their status, how many, how many Data fit each input, and the first."""
+
+    status: str
+    count: int
+    fitting: dict[str, int]
+    first: list[list[Assigned]]
+
+
+class DryRun(TypedDict):
+    """What applying a Plan would do now.
+
+    `reason` and `advice` say why it is refused; `equivalent` is the id of the Plan that is there already, `cycle` a
+    way from the Plan back to itself. `plan` is the Plan as it would be shown, without its planId; it and `runs` are
+    left out where a rule is broken.
+    """
+
+    applicable: bool
+    valid: bool
+    reason: NotRequired[str]
+    advice: NotRequired[str]
+    equivalent: NotRequired[str]
+    cycle: NotRequired[list[str]]
+    runs: NotRequired[ForeseenRuns]
+    plan: NotRequired[Json]
 
 
 class ExitShape(TypedDict):
@@ -267,6 +302,27 @@ class PlanSpec(TypedDict):
     resources: NotRequired[dict[str, str] | None]
     on_node: NotRequired[OnNode | None]
     service_account: NotRequired[str | None]
+
+
+class ResourceChange(TypedDict, total=False):
+    """Amounts to set by name, then names of resources to forget; null is as good as nothing."""
+
+    set: dict[str, str] | None
+    unset: list[str] | None
+
+
+class AnnotationChange(TypedDict, total=False):
+    """Annotations `key=value` to remove, whole keys to remove, annotations to add; null is as good as nothing."""
+
+    add: list[str] | None
+    remove: list[str] | None
+    remove_key: list[str] | None
+
+
+class ServiceAccount(TypedDict):
+    """The service account of a Plan."""
+
+    service_account: str
 
 
 class ImageName(TypedDict):
