@@ -196,7 +196,7 @@ def retry(run: Run, now: int, *, active: bool, users: Sequence[RunId] = ()) -> R
 
 
 def refuse_retry_of_upload(run: Run) -> Conflict:
-    """Return why a Run that is an upload cannot be tried again: there is no program, and its bytes came from outside."""
+    """Return why an upload cannot be tried again: it has no program, and its bytes came from outside."""
     return Conflict(
         f"Run {run.run_id} is an upload; there is no program that could be run again",
         advice="Push the Data again: knit data push",

@@ -129,6 +129,17 @@ def settle(tx: Transaction, knit_id: str, content_id: str | None, now: int) -> N
     events.record(tx, "data", [(knit_id, {"change": "settled"})], now)
 
 
+def erase(tx: Transaction, knit_ids: Sequence[str], now: int) -> None:
+    """Remove Data for good, with their tags and nominations. No Run may have taken them.
+
+    Their contents stay: other Data may have the same, and whoever reads one reads on.
+    """
+    for some in batched(knit_ids):
+        for table in (tables.nomination, tables.data_tag, _data):
+            tx.execute(sa.delete(table).where(table.c.knit_id.in_(some)))
+    events.record(tx, "data", [(knit_id, {"change": "deleted"}) for knit_id in knit_ids], now)
+
+
 def retag(tx: Transaction, knit_id: str, new: Tags, now: int) -> None:
     """Replace the user tags of a Data."""
     old = tags.of(tx, [knit_id]).get(KnitId(knit_id), ())

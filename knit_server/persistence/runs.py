@@ -89,6 +89,27 @@ def lock_in_order(tx: Transaction, *conditions: sa.ColumnElement[bool]) -> list[
     return [RunId(row.run_id) for row in tx.execute(query)]
 
 
+def lock_many(tx: Transaction, run_ids: Iterable[str]) -> list[Run]:
+    """Return those of the Runs that exist, oldest first; nobody else moves them until the transaction ends."""
+    for some in batched(_by_age(tx, run_ids)):
+        lock_in_order(tx, _run.c.run_id.in_(some))
+    return in_order(tx, run_ids)
+
+
+def in_order(tx: Transaction, run_ids: Iterable[str]) -> list[Run]:
+    """Return those of the Runs that exist, oldest first."""
+    found = many(tx, run_ids)
+    return [found[run_id] for run_id in _by_age(tx, found)]
+
+
+def _by_age(tx: Transaction, run_ids: Iterable[str]) -> list[str]:
+    found: list[tuple[int, str]] = []
+    for some in batched(possible(run_ids)):
+        query = sa.select(_run.c.seq, _run.c.run_id).where(_run.c.run_id.in_(some))
+        found += [(row.seq, row.run_id) for row in tx.execute(query)]
+    return [run_id for _, run_id in sorted(found)]
+
+
 def many(tx: Transaction, run_ids: Iterable[str]) -> dict[str, Run]:
     """Return those of the Runs that exist, by id."""
     found: dict[str, Run] = {}
@@ -116,6 +137,33 @@ def move(tx: Transaction, old: Run, new: Run) -> None:
         )
     if new.status is not old.status:
         events.record(tx, "run", [(new.run_id, {"status": new.status.value, "planId": new.plan_id})], new.updated_at)
+
+
+def forget_execution(tx: Transaction, run_id: str) -> None:
+    """Forget how a Run was executed, and how often that was lost: it begins as if for the first time."""
+    nothing = dict.fromkeys(("executor", "image_digest", "sandbox", "note", "lease_owner", "lease_until"))
+    tx.execute(sa.update(_run).where(_run.c.run_id == run_id).values(**nothing, losses=0))
+
+
+def erase(tx: Transaction, run_ids: Iterable[str]) -> None:
+    """Remove Runs for good, with their assignments. Their Data must be gone already."""
+    for some in batched(run_ids):
+        tx.execute(sa.delete(tables.run_input).where(tables.run_input.c.run_id.in_(some)))
+        tx.execute(sa.delete(_run).where(_run.c.run_id.in_(some)))
+
+
+def deleted_consumers(tx: Transaction, knit_ids: Iterable[str]) -> list[RunId]:
+    """Return the deleted Runs that took one of the Data."""
+    found: dict[RunId, None] = {}
+    joined = tables.run_input.join(_run)
+    for some in batched(knit_ids):
+        query = (
+            sa.select(_run.c.run_id)
+            .select_from(joined)
+            .where(tables.run_input.c.knit_id.in_(some), _run.c.status == Status.INVALIDATED.value)
+        )
+        found |= {RunId(row.run_id): None for row in tx.execute(query)}
+    return list(found)
 
 
 def move_plan(tx: Transaction, plan_id: str, old: Status, new: Status, now: int) -> int:

@@ -60,6 +60,7 @@ class Scheduler:
         self._alone = alone
         self._room = Room(ctx.executor.capacity(), overcommit=overcommit)
         self._drives: dict[str, Drive] = {}
+        self._awaited: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._pool = ThreadPoolExecutor(_WORKERS, "knit-files")
         self._thread = threading.Thread(target=self._run, name="knit-scheduler", daemon=True)
@@ -188,7 +189,8 @@ class Scheduler:
             return  # what a dead server had begun comes first
         held, self._recheck = self._recheck, False
         self._room.forget()  # what a step that failed had promised
-        works = lifecycle.claim(self.ctx, self._choose_held if held else self._room.choose, held=held)
+        choose = self._choose_held if held else self._room.choose
+        works = lifecycle.claim(self.ctx, choose, held=held, busy=self._is_driven)
         if works:
             self.checkpoint("claimed")
         self._room.settle({work.run.run_id: lifecycle.needs(work.plan) for work in works})
@@ -206,13 +208,19 @@ class Scheduler:
         self._keep()  # a machine that slept finds its own leases run out
         owed, self._owed = self._owed, False
         self._room.forget()
-        found = lifecycle.take_over(self.ctx, self._choose_begun)
-        works = [work for work in found if work.run.run_id not in self._drives]
+        works = lifecycle.take_over(self.ctx, self._choose_begun, busy=self._is_driven)
         self._room.settle({work.run.run_id: lifecycle.needs(work.plan) for work in works})
         for work in works:
             self._drive(work, fresh=False)
         if owed and not self._owed:
             self._wake(frozenset({LAUNCH}))
+
+    def _is_driven(self, run_id: str) -> bool:
+        """Whether an earlier attempt is still being tidied up here: the retried Run is looked at again afterwards."""
+        if run_id not in self._drives:
+            return False
+        self._awaited.add(run_id)
+        return True
 
     def _choose_begun(self, needs: Needs) -> bool | str:
         choice = self._room.choose(needs)
@@ -242,6 +250,9 @@ class Scheduler:
             log.exception("Run %s is left; it is taken up again when its lease has run out", run_id)
         finally:
             del self._drives[run_id]
+            if run_id in self._awaited:
+                self._awaited.remove(run_id)
+                self._wake(frozenset({FINISH, LAUNCH}))
             if self._room.free(run_id):
                 self._wake(frozenset({FINISH if self._owed else LAUNCH}))
 

@@ -27,7 +27,10 @@ from knit_server.storage import Snapshot
 
 
 class Overtaken(Exception):
-    """Another server works on this Run now. For the scheduler only, so not in the tree of errors for people."""
+    """Another server works on this Run now, or a user had it retried or deleted.
+
+    For the scheduler only, so not in the tree of errors for people.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +71,16 @@ def needs(plan: Plan) -> Needs:
     )
 
 
-def claim(ctx: Context, choose: Choose, *, held: bool = False, limit: int = 64) -> list[Work]:
+Busy = Callable[[str], bool]
+"""Asked whether this process still tidies up after an earlier attempt of a Run: a retried Run waits for that."""
+
+
+def claim(
+    ctx: Context, choose: Choose, *, held: bool = False, busy: Busy = lambda run_id: False, limit: int = 64
+) -> list[Work]:
     """Take Runs that wait, oldest first: waiting -> ready -> starting, with a lease.
 
-    `held` asks again for Runs that were held back before.
+    `held` asks again for Runs that were held back before. Those that are `busy` are passed over.
     """
     with ctx.db.write() as tx:
         now = ctx.now()
@@ -79,7 +88,11 @@ def claim(ctx: Context, choose: Choose, *, held: bool = False, limit: int = 64) 
         waiting = leases.available(tx, (Status.READY,), now) if held else []
         waiting += leases.available(tx, (Status.WAITING,), now, limit=limit)
         known = plans.many(tx, {run.plan_id for run in waiting})
+        passed = 0
         for run in waiting:
+            if busy(run.run_id):
+                passed += 1
+                continue
             choice = choose(needs(known[run.plan_id]))
             if choice is False:
                 break
@@ -91,17 +104,20 @@ def claim(ctx: Context, choose: Choose, *, held: bool = False, limit: int = 64) 
             else:
                 runs.record(tx, run.run_id, Execution(note=str(choice)))
         else:
-            if len(waiting) >= limit:
+            if len(waiting) >= limit and passed < len(waiting):
                 tx.announce(LAUNCH)  # there may be more behind those
         leases.take(tx, [run.run_id for run in claimed], _lease(ctx))
         return _works(tx, claimed)
 
 
-def take_over(ctx: Context, choose: Choose) -> list[Work]:
-    """Take Runs that somebody began and nobody works on any more, oldest first; programs only while they fit."""
+def take_over(ctx: Context, choose: Choose, *, busy: Busy = lambda run_id: False) -> list[Work]:
+    """Take Runs that somebody began and nobody works on any more, oldest first; programs only while they fit.
+
+    Those that are `busy` are passed over.
+    """
     begun = (*EXECUTING, Status.COMPLETING, Status.ABORTING)
     with ctx.db.write() as tx:
-        found = leases.available(tx, begun, ctx.now())
+        found = [run for run in leases.available(tx, begun, ctx.now()) if not busy(run.run_id)]
         known = plans.many(tx, {run.plan_id for run in found})
         taken: list[Run] = []
         choice: bool | str = True
@@ -238,7 +254,9 @@ def present(ctx: Context, run_id: str) -> Run:
 def _held(ctx: Context, tx: Transaction, work: Work) -> Run:
     """Return the Run as it stands now, its lease prolonged and, on PostgreSQL, its row locked. Raises `Overtaken`."""
     held = leases.renew(tx, [work.run.run_id], _lease(ctx))
-    run = runs.get(tx, work.run.run_id)
+    run = runs.many(tx, [work.run.run_id]).get(work.run.run_id)
+    if run is None:  # it had ended, and was deleted since
+        raise Overtaken(work.run.run_id)
     if run.status not in TERMINAL and (not held or run.attempt != work.run.attempt):
         raise Overtaken(run.run_id)
     return run

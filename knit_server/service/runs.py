@@ -1,21 +1,23 @@
-"""Use cases about Runs: find, show, stop, and read their logs."""
+"""Use cases about Runs: find, show, stop, retry, delete, and read their logs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from knit_server.domain import runs as edges
+from knit_server.domain.data import Data
 from knit_server.domain.errors import Conflict, NotFound, Unavailable
+from knit_server.domain.ids import KnitId, RunId
 from knit_server.domain.paging import Page, RunPosition
 from knit_server.domain.runs import Exit, Run, Status
 from knit_server.domain.views import RunView
 from knit_server.executors.base import AttemptId
-from knit_server.persistence import data, plans, queries, runs
+from knit_server.persistence import Transaction, data, plans, queries, runs
 from knit_server.service import views
 from knit_server.service.context import Context
-from knit_server.service.signals import FINISH
+from knit_server.service.signals import FINISH, LAUNCH
 
 LOG_NAME = "log"
 """The one file of a log's Data."""
@@ -97,6 +99,116 @@ def _stop(ctx: Context, run_id: str, edge: Callable[[Run], Run]) -> RunView:
             runs.move(tx, run, stopped)
         tx.announce(FINISH)
     return show(ctx, run_id)
+
+
+# --- retry and deletion -----------------------------------------------------------------------------------------------
+
+
+def downstream(ctx: Context, run_id: str) -> list[RunView]:
+    """Return every Run that took what this one made, directly or not, in the order in which they can be deleted.
+
+    That is what a deletion with `downstream` deletes first, and a retry with `downstream` instead of the Run itself.
+    Raises `NotFound`.
+    """
+    with ctx.db.read() as tx:
+        _existing(tx, run_id)
+        return views.run_views(tx, reversed(runs.in_order(tx, _users(tx, run_id))))
+
+
+def retry(ctx: Context, run_id: str, *, downstream: bool = False) -> RunView:
+    """Try a Run again that has ended. Its outputs get new ids and the tags of the Plan; what it had made is gone.
+
+    `downstream` deletes what was made from it first; it follows anew when the Run is done.
+    Raises `NotFound`, `InvalidTransition` (it has not ended) or `Conflict` (an upload; a Run uses its outputs).
+    """
+    with ctx.db.write() as tx:
+        tx.lock_matching()  # no Run may take its outputs meanwhile, and its Plan stays on or off
+        run = _existing(tx, run_id)
+        plan = plans.get(tx, run.plan_id)
+        if plan.spec is None:
+            raise edges.refuse_retry_of_upload(run)
+        edges.retry(run, ctx.now(), active=plan.active)  # before anything is deleted for it
+        run = _cleared(ctx, tx, run, downstream=downstream)
+        made, users = _made(tx, run_id)
+        again = edges.retry(run, ctx.now(), active=plan.active, users=users)
+        runs.move(tx, run, again)
+        runs.forget_execution(tx, run_id)
+        _erase_made(ctx, tx, made)
+        new = [
+            Data(knit_id=KnitId(ctx.new_id()), tags=out.tags, run_id=run.run_id, path=out.path, status=again.status)
+            for out in plan.products
+        ]
+        data.insert(tx, new, ctx.now())
+        tx.announce(LAUNCH)
+        return views.run_views(tx, [again])[0]
+
+
+def delete(ctx: Context, run_id: str, *, downstream: bool = False) -> None:
+    """Delete a Run that waits or has ended, with all that it made; the same combination does not run again.
+
+    A Run without inputs, an upload, is gone without a trace. `downstream` deletes what was made from it first.
+    Raises `NotFound`, `InvalidTransition` (it is under way) or `Conflict` (a Run uses its outputs).
+    """
+    with ctx.db.write() as tx:
+        tx.lock_matching()
+        run = _existing(tx, run_id)
+        edges.invalidate(run, ctx.now())  # before anything is deleted for it
+        _delete(ctx, tx, _cleared(ctx, tx, run, downstream=downstream))
+
+
+def _existing(tx: Transaction, run_id: str) -> Run:
+    """Return a Run that was not deleted. Raises `NotFound`."""
+    run = runs.get(tx, run_id)
+    if run.status is Status.INVALIDATED:
+        raise NotFound(f"Run {run_id} was deleted", advice="List the Runs: knit run find")
+    return run
+
+
+def _users(tx: Transaction, run_id: str) -> list[RunId]:
+    """Return all Runs that took what a Run made, directly or not."""
+    found: dict[RunId, None] = {}
+    frontier = [RunId(run_id)]
+    while frontier:
+        made = [each.knit_id for some in data.made_by(tx, frontier).values() for each in some]
+        users = dict.fromkeys(user for _, _, user in runs.consumers(tx, made))
+        frontier = [user for user in users if user not in found]
+        found |= users
+    return list(found)
+
+
+def _cleared(ctx: Context, tx: Transaction, run: Run, *, downstream: bool) -> Run:
+    """Lock a Run and return it as it is now; with `downstream`, after all that was made from it is deleted.
+
+    A Run that takes a Data is always younger than the one that made it: the youngest goes first.
+    """
+    *locked, last = reversed(runs.lock_many(tx, [run.run_id, *(_users(tx, run.run_id) if downstream else ())]))
+    edges.refuse_unfinished(last, locked)
+    for each in locked:
+        _delete(ctx, tx, each)
+    return last
+
+
+def _delete(ctx: Context, tx: Transaction, run: Run) -> None:
+    made, users = _made(tx, run.run_id)
+    runs.move(tx, run, edges.invalidate(run, ctx.now(), users=users))
+    _erase_made(ctx, tx, made)
+    if not runs.inputs_of(tx, [run.run_id]):
+        runs.erase(tx, [run.run_id])
+
+
+def _made(tx: Transaction, run_id: str) -> tuple[list[KnitId], list[RunId]]:
+    """Return what a Run made, and the Runs that took it."""
+    made = [each.knit_id for each in data.made_by(tx, [run_id]).get(run_id, [])]
+    return made, list(dict.fromkeys(user for _, _, user in runs.consumers(tx, made)))
+
+
+def _erase_made(ctx: Context, tx: Transaction, made: Sequence[KnitId]) -> None:
+    """Erase Data, and the deleted Runs that were still known for having taken them: nothing can combine them again."""
+    runs.erase(tx, runs.deleted_consumers(tx, made))
+    data.erase(tx, made, ctx.now())
+
+
+# --- logs -------------------------------------------------------------------------------------------------------------
 
 
 class RunLog:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from knit_server.domain.data import Data
 from knit_server.domain.graphs import Neighbours
+from knit_server.domain.ids import KnitId
 from knit_server.domain.plans import Input, Output, Plan
 from knit_server.domain.runs import Assignment, Run, Status
 from knit_server.domain.views import (
@@ -61,8 +62,11 @@ def run_views(tx: Transaction, found: Iterable[Run]) -> list[RunView]:
     made = data.made_by(tx, [run.run_id for run in shown])
     views = []
     for run in shown:
-        mine = [] if run.status is Status.INVALIDATED else made.get(run.run_id, [])
+        mine = made.get(run.run_id, [])
         outputs = [Assignment(path=each.path, knit_id=each.knit_id) for each in mine if each.path is not None]
+        if run.status is Status.INVALIDATED:  # its Data are gone
+            products = plan[run.plan_id].products
+            outputs = [Assignment(path=out.path, knit_id=KnitId("")) for out in products if out.path is not None]
         log = next((each.knit_id for each in mine if each.path is None), None)
         views.append(
             RunView(run=run, plan=plan[run.plan_id], inputs=taken.get(run.run_id, ()), outputs=tuple(outputs), log=log)

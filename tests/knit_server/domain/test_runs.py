@@ -172,7 +172,7 @@ def test_used_outputs_are_protected() -> None:
     with pytest.raises(Conflict, match="Run r cannot be retried: Run user-0 uses its outputs") as met:
         runs.retry(a_run(Status.DONE), 9, active=True, users=users[:1])
     assert "knit run retry --downstream r" in str(met.value)
-    with pytest.raises(Conflict, match="deleted: Runs user-0, .*user-4 and 2 more use its outputs") as met:
+    with pytest.raises(Conflict, match=r"deleted: Runs user-0, .*user-4 and 2 more use its outputs") as met:
         runs.invalidate(a_run(Status.DONE), 9, users=users)
     assert "knit run rm --downstream r" in str(met.value)
 
