@@ -6,7 +6,7 @@ from itertools import islice
 
 import click
 
-from knit_cli import frame, graphs, output, session
+from knit_cli import frame, graphs, output, session, tables
 from knit_server.domain import tags
 from knit_server.wire.shapes import DataDetail
 
@@ -37,8 +37,12 @@ data = frame.Group(
 @frame.value("--since", metavar="TIME", help="Data made at TIME or later, like 2026-01-31 or 2026-01-31T09:30+09:00.")
 @frame.value("--duration", metavar="DURATION", help="Data made before --since plus this long, like 300ms or 1h30m.")
 @frame.value("--limit", metavar="N", help="At most N Data, the oldest of those that fit.")
-def find(tag: tuple[str, ...], transient: str, since: str | None, duration: str | None, limit: str | None) -> None:
-    """Print the Data as a JSON array."""
+@tables.option
+def find(
+    tag: tuple[str, ...], transient: str, since: str | None, duration: str | None, limit: str | None, form: str
+) -> None:
+    """Print the Data, as a JSON array by default."""
+    form = tables.checked(form)
     if transient not in _TRANSIENT:
         raise frame.usage(f"--transient is one of {', '.join(_TRANSIENT)}, not {transient!r}")
     start, length = session.window(since, duration)
@@ -49,7 +53,7 @@ def find(tag: tuple[str, ...], transient: str, since: str | None, duration: str 
         candidates = search(asked, since=start, duration=length)
         fitting = (each for each in candidates if wanted is None or _is_transient(each) is wanted)
         found = list(islice(fitting, most))
-    output.print_json(found)
+    tables.show(found, form, tables.data)
 
 
 @click.command(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from knit_cli import frame, output, session
+from knit_cli import frame, output, session, tables
 from knit_server.domain.errors import InvalidInput
 
 image = frame.Group(
@@ -47,10 +47,13 @@ def build(directory: str, tag: str | None, file: str | None, build_arg: tuple[st
 
 
 @click.command("ls", cls=frame.Command, add_help_option=False, help="List the images.")
-def ls() -> None:
-    """Print the images as a JSON array."""
+@tables.option
+def ls(form: str) -> None:
+    """Print the images, as a JSON array by default."""
+    form = tables.checked(form)
     with session.connected() as knit, session.refused(session.INCOMPATIBLE):
-        output.print_json(knit.find_images())
+        found = knit.find_images()
+    tables.show(found, form, tables.images)
 
 
 @click.command(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from knit_cli import frame, graphs, output, session
+from knit_cli import frame, graphs, output, session, tables
 from knit_server.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -46,16 +46,19 @@ def show(plan_id: str) -> None:
 @frame.values("--in-tag", "-i", metavar="KEY:VALUE", help="A tag that an input asks for.")
 @frame.values("--out-tag", "-o", metavar="KEY:VALUE", help="A tag that an output gives.")
 @frame.value("--limit", metavar="N", help="At most N Plans, the first of those that fit.")
-def find(active: str, image: str | None, in_tag: tuple[str, ...], out_tag: tuple[str, ...], limit: str | None) -> None:
-    """Print the Plans as a JSON array."""
+@tables.option
+def find(
+    active: str, image: str | None, in_tag: tuple[str, ...], out_tag: tuple[str, ...], limit: str | None, form: str
+) -> None:
+    """Print the Plans, as a JSON array by default."""
+    form = tables.checked(form)
     if active not in _ACTIVE:
         raise frame.usage(f"--active is one of {', '.join(_ACTIVE)}, not {active!r}")
     asked, given = session.tag_texts("--in-tag", in_tag), session.tag_texts("--out-tag", out_tag)
     most = session.limit(limit)
     with session.connected() as knit, session.refused(session.INCOMPATIBLE):
-        output.print_json(
-            knit.find_plans(active=_ACTIVE[active], image=image, in_tags=asked, out_tags=given, limit=most)
-        )
+        found = knit.find_plans(active=_ACTIVE[active], image=image, in_tags=asked, out_tags=given, limit=most)
+    tables.show(found, form, tables.plans)
 
 
 @click.command(

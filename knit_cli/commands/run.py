@@ -1,4 +1,4 @@
-"""`knit run`: find, show and stop Runs, read their logs."""
+"""`knit run`: find, show and stop Runs, read their logs. Retrying and deleting: `again`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from knit_cli import frame, output, session
+from knit_cli import frame, output, session, tables
 from knit_server.domain.errors import KnitError
 from knit_server.domain.runs import Status
 
@@ -23,9 +23,11 @@ _STATUSES = [each.value for each in Status if each is not Status.INVALIDATED]
 
 run = frame.Group(
     "run",
-    help="Find, show and stop Runs, and read their logs.",
+    help="Find, show, stop, retry and delete Runs, and read their logs.",
     table={
         "find": frame.Lazy("knit_cli.commands.run:find", "List Runs by Plan, Data, status and time."),
+        "retry": frame.Lazy("knit_cli.commands.again:retry", "Try a Run again."),
+        "rm": frame.Lazy("knit_cli.commands.again:rm", "Delete a Run and what it made."),
         "show": frame.Lazy("knit_cli.commands.run:show", "Show a Run, or its log."),
         "stop": frame.Lazy("knit_cli.commands.run:stop", "Stop a Run."),
     },
@@ -44,27 +46,23 @@ run = frame.Group(
 @frame.value("--since", metavar="TIME", help="Runs updated at TIME or later, like 2026-01-31T09:30.")
 @frame.value("--duration", metavar="DURATION", help="Runs updated before --since plus this long, like 1h30m.")
 @frame.value("--limit", metavar="N", help="At most N Runs, those of the earliest change.")
+@tables.option
 def find(
     planid: tuple[str, ...], in_knitid: tuple[str, ...], out_knitid: tuple[str, ...], status: tuple[str, ...],
-    since: str | None, duration: str | None, limit: str | None,
+    since: str | None, duration: str | None, limit: str | None, form: str,
 ) -> None:  # fmt: skip
-    """Print the Runs as a JSON array."""
+    """Print the Runs, as a JSON array by default."""
+    form = tables.checked(form)
     for each in status:
         if each not in _STATUSES:
             raise frame.usage(f"--status is one of {', '.join(_STATUSES)}, not {each!r}")
     (start, length), most = session.window(since, duration), session.limit(limit)
     with session.connected() as knit, session.refused(session.INCOMPATIBLE):
-        output.print_json(
-            knit.find_runs(
-                plans=planid,
-                inputs=in_knitid,
-                outputs=out_knitid,
-                statuses=status,
-                since=start,
-                duration=length,
-                limit=most,
-            )
-        )
+        found = knit.find_runs(
+            plans=planid, inputs=in_knitid, outputs=out_knitid, statuses=status, since=start, duration=length,
+            limit=most,
+        )  # fmt: skip
+    tables.show(found, form, tables.runs)
 
 
 @click.command("show", cls=frame.Command, add_help_option=False, help="Show a Run, or its log.")
