@@ -142,7 +142,10 @@ class Engine:
             bounds=Capacity(cpu=settings.max_cpu or float("inf"), memory=settings.max_memory or 1 << 62),
         )  # fmt: skip
         executor.describe()  # tries the sandbox: a wrong choice is told now
-        return Context(db=db, store=store, trees=trees, executor=executor, signals=signals, home=home.path)
+        return Context(
+            db=db, store=store, trees=trees, executor=executor, signals=signals, home=home.path,
+            schedules=lambda: self.schedules,
+        )  # fmt: skip
 
     def _schedule(self, opened: contextlib.ExitStack) -> None:
         own_database = not self.settings.database_url

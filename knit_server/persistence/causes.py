@@ -58,13 +58,15 @@ def about(
     query = sa.select(table).order_by(table.c.seq.desc()).limit(limit)
     query = query if knit_id is None else query.where(table.c.knit_id == knit_id)
     query = query if plan_id is None else query.where(table.c.plan_id == plan_id)
-    return [
-        Decision(
-            knit_id=row.knit_id, plan_id=row.plan_id, path=row.path, reason=Reason(row.reason), count=row.times,
-            detail=json.loads(row.detail) if row.detail else {},
-        )
-        for row in tx.execute(query)
-    ]  # fmt: skip
+    return [decided(row) for row in tx.execute(query)]
+
+
+def decided(row: sa.Row[tuple[object, ...]]) -> Decision:
+    """Return the decision of a row of the decision table."""
+    return Decision(
+        knit_id=row.knit_id, plan_id=row.plan_id, path=row.path, reason=Reason(row.reason), count=row.times,
+        detail=json.loads(row.detail) if row.detail else {},
+    )  # fmt: skip
 
 
 def trim(tx: Transaction, before: int) -> int:

@@ -37,9 +37,17 @@ class Limits:
     receipts_kept: int = 30 * 24 * 3600_000
 
 
+def always() -> bool:
+    """Return True."""
+    return True
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """One Knit. `owner` names this process in leases; `home` holds run folders and uploads."""
+    """One Knit. `owner` names this process in leases; `home` holds run folders and uploads.
+
+    `schedules` says whether this process executes Runs, or leaves that to another one of the same home.
+    """
 
     db: Database
     store: Store
@@ -51,6 +59,7 @@ class Context:
     new_id: Callable[[], str] = random_id
     owner: str = field(default_factory=random_id)
     limits: Limits = field(default_factory=Limits)
+    schedules: Callable[[], bool] = always
 
     def folder(self, attempt: AttemptId) -> RunFolder:
         """Return where the files of an attempt lie."""
