@@ -1,28 +1,25 @@
-"""`knit plan`: apply, find, show and switch Plans, and show their graph."""
+"""`knit plan`: find, show and switch Plans, and show their graph; `plan_apply` and `plan_edit` have the others."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from knit_cli import frame, graphs, output, session, tables
-from knit_server.domain.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from knit_server.wire.shapes import Json
 
 _ACTIVE = {"both": None, "yes": True, "true": True, "no": False, "false": False}
 
 plan = frame.Group(
     "plan",
-    help="Apply, find and show Plans, switch them, and show their graph.",
+    help="Apply, find and show Plans, switch and change them, and show their graph.",
     table={
         "active": frame.Lazy("knit_cli.commands.plan:active", "Switch a Plan on or off."),
-        "apply": frame.Lazy("knit_cli.commands.plan:apply", "Register a Plan from a file."),
+        "annotate": frame.Lazy("knit_cli.commands.plan_edit:annotate", "Change the annotations of a Plan."),
+        "apply": frame.Lazy("knit_cli.commands.plan_apply:apply", "Register Plans from files."),
+        "archive": frame.Lazy("knit_cli.commands.plan_edit:archive", "Put a Plan into the archive, or take it out."),
         "find": frame.Lazy("knit_cli.commands.plan:find", "List Plans by activity, image and tags."),
         "graph": frame.Lazy("knit_cli.commands.plan:graph", "Show which Plans feed a Plan, and which it feeds."),
+        "resource": frame.Lazy("knit_cli.commands.plan_edit:resource", "Change what the Runs of a Plan ask for."),
+        "serviceaccount": frame.Lazy("knit_cli.commands.plan_edit:serviceaccount", "Set a Plan's service account."),
         "show": frame.Lazy("knit_cli.commands.plan:show", "Show a Plan."),
     },
 )
@@ -45,10 +42,17 @@ def show(plan_id: str) -> None:
 @frame.value("--image", metavar="NAME[:TAG]", help="Only Plans of this image; without a tag, of any tag.")
 @frame.values("--in-tag", "-i", metavar="KEY:VALUE", help="A tag that an input asks for.")
 @frame.values("--out-tag", "-o", metavar="KEY:VALUE", help="A tag that an output gives.")
+@frame.switch("--archived", help="Also Plans that are in the archive.")
 @frame.value("--limit", metavar="N", help="At most N Plans, the first of those that fit.")
 @tables.option
 def find(
-    active: str, image: str | None, in_tag: tuple[str, ...], out_tag: tuple[str, ...], limit: str | None, form: str
+    active: str,
+    image: str | None,
+    in_tag: tuple[str, ...],
+    out_tag: tuple[str, ...],
+    archived: bool,
+    limit: str | None,
+    form: str,
 ) -> None:
     """Print the Plans, as a JSON array by default."""
     form = tables.checked(form)
@@ -57,40 +61,10 @@ def find(
     asked, given = session.tag_texts("--in-tag", in_tag), session.tag_texts("--out-tag", out_tag)
     most = session.limit(limit)
     with session.connected() as knit, session.refused(session.INCOMPATIBLE):
-        found = knit.find_plans(active=_ACTIVE[active], image=image, in_tags=asked, out_tags=given, limit=most)
+        found = knit.find_plans(
+            active=_ACTIVE[active], image=image, in_tags=asked, out_tags=given, archived=archived, limit=most
+        )
     tables.show(found, form, tables.plans)
-
-
-@click.command(
-    "apply", cls=frame.Command, add_help_option=False,
-    help="Register a Plan from a file.\nFrom then on it runs on every Data that fits its inputs, present and future.",
-)  # fmt: skip
-@frame.argument("file", "PLAN_FILE", "The Plan as YAML.")
-def apply(file: str) -> None:
-    """Send the Plan, after telling what in the file has no effect; the Plan goes to stdout as JSON."""
-    spec = _read(file)
-    with session.connected() as knit, session.refused("failed to apply Plan: invalid request (status code = {code})"):
-        output.print_json(knit.apply_plan(spec))
-
-
-def _read(file: str) -> Json:
-    from knit_server.wire import planfile
-
-    try:
-        text = Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        why = err.strerror if isinstance(err, OSError) else "it is not UTF-8 text"
-        raise InvalidInput(
-            f"fail to read Plan file: {file}: {why}",
-            advice="Give the path of a Plan written as YAML.",
-        ) from err
-    try:
-        spec, warnings = planfile.read(text, file)
-    except InvalidInput as err:
-        raise InvalidInput(f"fail to parse Plan file: {err.reason}", advice=err.advice) from err
-    for warning in warnings:
-        output.log(f"[WARN] {warning}")
-    return spec
 
 
 @click.command(
