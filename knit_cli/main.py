@@ -28,7 +28,7 @@ TREE: dict[str, Lazy] = {
     "init": Lazy("knit_cli.commands.init:init", "Set the current directory up for a Knit server."),
     "license": Lazy("knit_cli.commands.about:license_", "Show the licences of Knit and of what it is made with."),
     "plan": Lazy("knit_cli.commands.plan:plan", "Apply, find and show Plans, switch them, and show their graph."),
-    "run": Lazy("knit_cli.commands.run:run", "Find, show and stop Runs, and read their logs."),
+    "run": Lazy("knit_cli.commands.run:run", "Find, show, stop, retry and delete Runs, and read their logs."),
     "serve": Lazy("knit_server.admin.serve:serve", "Run a Knit server on this machine."),
     "version": Lazy("knit_cli.commands.about:version", "Show the version of Knit."),
 }
@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (`sys.argv` by default) and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        _extension(words)
         rest, root, wants_help = split_root(words)
         if wants_help:
             say(_help(rest, root))
@@ -72,8 +73,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
-def split_root(words: Sequence[str]) -> tuple[list[str], Root, bool]:
-    """Take the root flags and help out of the line, wherever they stand before `--`.
+def _extension(words: Sequence[str]) -> None:
+    """Become the extension command that `words` name, if they name one; `--help` behind its name is its own."""
+    rest, root, _ = split_root(words, take_help=False)
+    if not rest or rest[0].startswith("-") or rest[0] in TREE:
+        return
+    from knit_cli import extensions
+
+    if (program := extensions.find(rest[0], os.environ)) is not None:
+        extensions.execute(program, rest[1:], root)
+
+
+def split_root(words: Sequence[str], *, take_help: bool = True) -> tuple[list[str], Root, bool]:
+    """Take the root flags and, with `take_help`, help out of the line, wherever they stand before `--`.
 
     Returns the other words, the flags, and whether help is asked for. Raises `UsageError` for a flag without value.
     """
@@ -87,7 +99,7 @@ def split_root(words: Sequence[str]) -> tuple[list[str], Root, bool]:
         if word == "--":
             rest += [word, *queue]
             break
-        if word in ("-h", "--help"):
+        if take_help and word in ("-h", "--help"):
             wants_help = True
         elif name in _VALUED:
             if not equals and not queue:
@@ -107,13 +119,22 @@ def _help(words: Sequence[str], root: Root) -> str:
         if found is None:
             break
         command, context = found, click.Context(found, info_name=word, parent=context)
-    return help_page(command, context)
+    return _page(command, context)
 
 
 def _usage_error(err: click.UsageError) -> int:
     context = err.ctx or click.Context(cli, info_name="knit")
-    say(f"usage error: {err.format_message()}\n\n{help_page(context.command, context)}")
+    say(f"usage error: {err.format_message()}\n\n{_page(context.command, context)}")
     return 2
+
+
+def _page(command: click.Command, context: click.Context) -> str:
+    """Return a help page; that of `knit` itself also lists the extension commands."""
+    if command is not cli:
+        return help_page(command, context)
+    from knit_cli import extensions
+
+    return help_page(command, context) + extensions.section(os.environ, tuple(TREE))
 
 
 if __name__ == "__main__":
