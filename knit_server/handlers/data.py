@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import hashlib
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from functools import partial
 from typing import BinaryIO
 
 from tornado import web
+from tornado.httputil import HTTPHeaders
 
 from knit_server.domain.paging import DataPosition
-from knit_server.handlers import paging
+from knit_server.handlers import paging, trailers
 from knit_server.handlers.base import KnitHandler
 from knit_server.handlers.upload import UploadHandler
 from knit_server.service import data
 from knit_server.service.context import Context
 from knit_server.wire import codecs, requests
-from knit_server.wire.endpoints import CONTENT_ID_HEADER, TAR_GZ
+from knit_server.wire.endpoints import CHECKSUM_TRAILER, CONTENT_ID_HEADER, TAR_GZ
 
 
 class PushData(UploadHandler):
@@ -51,7 +54,24 @@ class PullData(KnitHandler):
         """Pull a Data."""
         download = await self.call(data.download, knit_id)
         self.set_header(CONTENT_ID_HEADER, download.content_id)
-        await self.send(TAR_GZ, self.threaded(download.chunks))
+        if trailers.can_send(self.request.connection):
+            self.set_header("Trailer", CHECKSUM_TRAILER)
+        await self.send(TAR_GZ, self._with_checksum(download.chunks))
+
+    async def _with_checksum(self, chunks: Generator[bytes]) -> AsyncGenerator[bytes]:
+        """Yield the archive, then let its MD5 follow; `send` has written every part when it asks for the next."""
+        md5 = hashlib.md5(usedforsecurity=False)
+
+        def hashed() -> Iterator[bytes]:
+            with contextlib.closing(chunks):
+                for chunk in chunks:
+                    md5.update(chunk)
+                    yield chunk
+
+        async with contextlib.aclosing(self.threaded(hashed())) as parts:
+            async for part in parts:
+                yield part
+        trailers.send(self.request.connection, HTTPHeaders({CHECKSUM_TRAILER: md5.hexdigest()}))
 
 
 class OneData(PullData):

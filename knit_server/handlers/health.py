@@ -1,4 +1,4 @@
-"""/health: how the server is."""
+"""/health and /openapi.json: how the server is, and what it offers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from tornado import web
 
 from knit_server.handlers.base import KnitHandler
 from knit_server.service import health
+from knit_server.wire import openapi
+from knit_server.wire.endpoints import API_VERSION
 
 
 class Health(KnitHandler):
@@ -14,4 +16,14 @@ class Health(KnitHandler):
     @web.authenticated
     async def get(self) -> None:
         """Tell how the server is."""
-        await self.reply(dict, health.health)
+        await self.reply(lambda told: {**told, "apiVersion": API_VERSION}, health.health)
+
+
+class Description(KnitHandler):
+    """/openapi.json"""
+
+    @web.authenticated
+    async def get(self) -> None:
+        """Describe the API as it is reached here."""
+        root = self.request.path.rstrip("/").removesuffix("/openapi.json")
+        await self.reply_with(openapi.document, root)

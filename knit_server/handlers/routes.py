@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from knit_server.handlers import data, events, health, images, lineage, lookup, plans, runs
+from knit_server.handlers import data, events, health, images, lineage, lookup, plans, runs, why
 from knit_server.handlers.base import KnitHandler, NothingHere
 
 API = "/knit/api"
@@ -30,13 +30,18 @@ HANDLERS: Mapping[str, type[KnitHandler]] = {
     "/runs/{runId}": runs.OneRun,
     "/runs/{runId}/abort": runs.RunAbort,
     "/runs/{runId}/tearoff": runs.RunTearoff,
+    "/runs/{runId}/retry": runs.RunRetry,
+    "/runs/{runId}/downstream": runs.RunDownstream,
     "/runs/{runId}/details": runs.RunDetails,
     "/runs/{runId}/log": runs.RunLogs,
     "/images": images.Images,
+    "/images/load": images.ImageArchives,
+    "/why": why.Why,
     "/resolve": lookup.Resolve,
     "/backend/data": data.PushData,
     "/backend/data/{knitId}": data.PullData,
     "/backend/runs/{runId}/log": runs.RunLogs,
+    "/openapi.json": health.Description,
     "/events": events.Events,
     "/health": health.Health,
 }

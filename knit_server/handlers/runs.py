@@ -1,4 +1,4 @@
-"""/runs: find, show, stop, details, log."""
+"""/runs: find, show, stop, retry, delete, details, log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from knit_server.domain.errors import InvalidInput
 from knit_server.domain.paging import RunPosition
 from knit_server.domain.runs import Status
 from knit_server.handlers import paging
-from knit_server.handlers.base import KnitHandler
+from knit_server.handlers.base import KnitHandler, each
 from knit_server.service import runs
 from knit_server.wire import codecs, requests
 from knit_server.wire.endpoints import LOG
@@ -45,6 +45,13 @@ class OneRun(KnitHandler):
         """Show a Run."""
         await self.reply(codecs.run_detail, runs.show, run_id)
 
+    @web.authenticated
+    async def delete(self, run_id: str) -> None:
+        """Delete a Run."""
+        await self.call(runs.delete, run_id, downstream=requests.boolean("downstream", self.one("downstream")) or False)
+        self.set_status(204)
+        self.finish()
+
 
 class RunAbort(KnitHandler):
     """/runs/{runId}/abort"""
@@ -62,6 +69,25 @@ class RunTearoff(KnitHandler):
     async def put(self, run_id: str) -> None:
         """Stop a Run and keep what it made."""
         await self.reply(codecs.run_detail, runs.tearoff, run_id)
+
+
+class RunRetry(KnitHandler):
+    """/runs/{runId}/retry"""
+
+    @web.authenticated
+    async def put(self, run_id: str) -> None:
+        """Try a Run again."""
+        downstream = requests.boolean("downstream", self.one("downstream")) or False
+        await self.reply(codecs.run_detail, runs.retry, run_id, downstream=downstream)
+
+
+class RunDownstream(KnitHandler):
+    """/runs/{runId}/downstream"""
+
+    @web.authenticated
+    async def get(self, run_id: str) -> None:
+        """List what was made from a Run."""
+        await self.reply(each(codecs.run_detail), runs.downstream, run_id)
 
 
 class RunDetails(KnitHandler):

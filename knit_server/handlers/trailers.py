@@ -1,7 +1,8 @@
-"""Request trailers, which tornado refuses: Knitfab's own client ends every push with one, its checksum.
+"""Trailers, which tornado neither takes nor sends: Knitfab ends every push and every pull with one, a checksum.
 
 Only a request that announces trailers (`Trailer: ...`) is read by the code here, and only its chunked body: RFC 9112,
-section 7.1. If a later tornado is built differently, `accept` does nothing, and such a push is refused as before.
+section 7.1. If a later tornado is built differently, `accept` does nothing, and such a push is refused as before;
+`can_send` is False then, and such a pull ends without a trailer.
 """
 
 from __future__ import annotations
@@ -26,6 +27,24 @@ def accept(connection: object) -> HTTPHeaders:
 
         connection._read_chunked_body = read  # type: ignore[method-assign] # of this one request
     return trailers
+
+
+def can_send(connection: object) -> bool:
+    """Whether the answer to the request of `connection` can end with trailers. Ask before its head is written."""
+    return (
+        isinstance(connection, HTTP1Connection)
+        and hasattr(connection, "_chunking_output")
+        and connection._request_start_line is not None
+        and connection._request_start_line.version == "HTTP/1.1"  # as tornado decides whether to send chunks
+    )
+
+
+def send(connection: object, trailers: HTTPHeaders) -> None:
+    """End a body whose chunks are all written, with trailers. tornado then has nothing to end any more."""
+    if isinstance(connection, HTTP1Connection) and connection._chunking_output and not connection.stream.closed():
+        lines = "".join(f"{name}: {value}\r\n" for name, value in trailers.get_all())
+        connection._chunking_output = False
+        connection.stream.write(f"0\r\n{lines}\r\n".encode("latin-1"))
 
 
 async def _read_body(connection: HTTP1Connection, delegate: HTTPMessageDelegate) -> None:

@@ -13,9 +13,8 @@ from knit_server.handlers import trailers
 from knit_server.handlers.base import KnitHandler
 from knit_server.handlers.pipe import BodyPipe
 from knit_server.service.context import Context
+from knit_server.wire.endpoints import CHECKSUM_TRAILER
 
-CHECKSUM = "x-checksum-md5"
-"""The trailer of Knitfab's client: the MD5 of the body, in hexadecimal digits."""
 MEDIA = frozenset({
     "", "application/tar+gzip", "application/x-gzip", "application/gzip", "application/octet-stream",
     "application/x-tar", "application/x-gtar", "application/x-compressed-tar",
@@ -45,7 +44,7 @@ class UploadHandler(KnitHandler):
     def body_ended(self) -> asyncio.Future[Any]:
         """Tell the consumer that this was all; the future has what it returns."""
         assert self._pipe is not None
-        self._pipe.end(self._trailers.get(CHECKSUM) if self._trailers else None)
+        self._pipe.end(self._trailers.get(CHECKSUM_TRAILER) if self._trailers else None)
         return self._work
 
     async def begin_body(self) -> None:
@@ -59,7 +58,7 @@ class UploadHandler(KnitHandler):
         cast("Any", connection).set_max_body_size(_UNLIMITED)
         announced = self.request.headers.get("Trailer", "").lower()
         self._trailers = trailers.accept(connection) if announced else None
-        self._pipe = pipe = BodyPipe(md5=CHECKSUM in announced)
+        self._pipe = pipe = BodyPipe(md5=CHECKSUM_TRAILER in announced)
         self.host.bodies.add(pipe)
         self._work = await self.host.workers.start(_consume, consume, self.ctx, pipe)
         self._work.add_done_callback(lambda _: self.host.bodies.discard(pipe))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -60,7 +60,7 @@ class Download:
 
     content_id: str
     size: int
-    chunks: Iterator[bytes]
+    chunks: Generator[bytes]
 
 
 def find(ctx: Context, query: DataQuery) -> list[DataView]:
@@ -132,7 +132,7 @@ def download(ctx: Context, knit_id: str) -> Download:
     return Download(content_id=content.content_id, size=content.size, chunks=chunks)
 
 
-def _distrusting(ctx: Context, manifest: Manifest, blocks: Iterator[bytes]) -> Iterator[bytes]:
+def _distrusting(ctx: Context, manifest: Manifest, blocks: Iterator[bytes]) -> Generator[bytes]:
     with distrusting(ctx, manifest):
         yield from blocks
 

@@ -11,10 +11,15 @@ from urllib.parse import quote
 
 JSON = "application/json"
 TAR_GZ = "application/tar+gzip"
+TAR = "application/x-tar"
 LOG = "application/octet-stream"
 LINES = "application/x-ndjson"
 EVENTS = "text/event-stream"
 
+API_VERSION = "1.0.0"
+"""Of the table below: the first number changes where an old client could break, the second where something is new."""
+CHECKSUM_TRAILER = "x-checksum-md5"
+"""The trailer of Knitfab's pushes and pulls: the MD5 of the body, in hexadecimal digits."""
 CONTENT_ID_HEADER = "x-knit-content-id"
 """Names the tree that a download holds; the client compares it with what it wrote."""
 
@@ -151,6 +156,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Stop a Run and keep what it has made so far as done.",
     ),
     Endpoint(
+        name="retry_run", method="PUT", path="/runs/{runId}/retry", query=("downstream",), response="RunDetail",
+        summary="Try a Run again that has ended; with downstream=true, what was made from it is deleted first.",
+    ),
+    Endpoint(
+        name="delete_run", method="DELETE", path="/runs/{runId}", query=("downstream",),
+        summary="Delete a Run and what it made; with downstream=true, what was made from that, too.",
+    ),
+    Endpoint(
+        name="run_downstream", method="GET", path="/runs/{runId}/downstream", response="[RunDetail]",
+        summary="List what was made from a Run: what downstream=true deletes, in that order.",
+    ),
+    Endpoint(
         name="run_details", method="GET", path="/runs/{runId}/details", response="Json",
         summary="Tell what Knit knows of a Run beyond Knitfab's fields: attempt, image digest, sandbox, reasons.",
     ),
@@ -167,12 +184,20 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Build an image: lines of {progress}, then one of {image} or {error}.",
     ),
     Endpoint(
+        name="load_images", method="POST", path="/images/load", query=("name*",), request=TAR, response=LINES,
+        summary="Load images from a docker-save or OCI archive: lines of {progress}, then one of {images} or {error}.",
+    ),
+    Endpoint(
         name="tag_image", method="PUT", path="/images", query=("name",), request="ImageName", response="Image",
         summary="Give an image a further name.",
     ),
     Endpoint(
         name="remove_image", method="DELETE", path="/images", query=("name",),
         summary="Take a name from an image; an image without names is deleted.",
+    ),
+    Endpoint(
+        name="why", method="GET", path="/why", query=("id", "plan"), response="Why",
+        summary="Explain why a Data (with regard to a Plan, if given), a Plan or a Run did what it did, or did not.",
     ),
     Endpoint(
         name="resolve", method="GET", path="/resolve", query=("prefix", "kind", "limit"), response="[Candidate]",
@@ -189,6 +214,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         name="backend_run_log", method="GET", path="/backend/runs/{runId}/log", query=("follow",), response=LOG,
         summary="The same as GET /runs/{runId}/log, where Knitfab's backend has it.",
+    ),
+    Endpoint(
+        name="openapi", method="GET", path="/openapi.json", response="Json",
+        summary="Describe this API in OpenAPI 3.1.",
     ),
     Endpoint(
         name="events", method="GET", path="/events", response=EVENTS,

@@ -1,10 +1,11 @@
 """Fill the generated parts of the docs, or check that they are up to date: `python tests/docs/generate.py [--check]`.
 
-A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; docs/openapi.json is generated.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -55,12 +56,19 @@ def fill(text: str) -> str:
     return BLOCK.sub(lambda match: f"{match[1]}{GENERATORS[match['name']]()}\n{match[3]}", text)
 
 
+def description() -> str:
+    """The API in OpenAPI, which is docs/openapi.json as a whole."""
+    from knit_server.wire import openapi
+
+    return json.dumps(openapi.document(), indent=2, ensure_ascii=False) + "\n"
+
+
 def main(arguments: list[str]) -> int:
     """Write or check all docs; 1 means that something is out of date."""
     stale = []
-    for path in sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md"]):
-        old = path.read_text(encoding="utf-8")
-        new = fill(old)
+    for path in [*sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md"]), ROOT / "docs" / "openapi.json"]:
+        old = path.read_text(encoding="utf-8") if path.exists() else ""
+        new = description() if path.suffix == ".json" else fill(old)
         if new != old:
             stale.append(path.relative_to(ROOT))
             if "--check" not in arguments:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import http.client
 import io
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from tornado.httputil import HTTPHeaders
 
 TOKEN = "secret-token"
 DEADLINE = 20.0
@@ -111,6 +113,49 @@ class TestTrailers:
         with raw(knit, "POST", "/data", headers) as connection:
             connection.sendall(b"-5\r\nhello\r\n0\r\n\r\n")
             assert not received(connection).startswith(b"HTTP/1.1 200")
+
+
+class TestPullTrailers:
+    def test_as_knitfab_pulls(self, knit: Any, client: httpx.Client, tar_gz: TarGz) -> None:
+        """A pull ends with the MD5 of the archive, also where the backend has it; the connection stays usable."""
+        pushed = client.post("/data", content=tar_gz(f="x" * 1000)).json()["knitId"]
+        with raw(knit, "GET", f"/data/{pushed}", "Accept: */*") as connection:
+            again = (
+                f"GET /knit/api/backend/data/{pushed}/ HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: token {TOKEN}\r\n"
+            )
+            connection.sendall(f"{again}Connection: close\r\n\r\n".encode())
+            first, second = everything(connection).split(b"HTTP/1.1 200 OK")[1:]
+        for answer in (first, second):
+            head, _, chunked = answer.partition(b"\r\n\r\n")
+            assert b"\r\nTrailer: x-checksum-md5" in head
+            body, trailers = unchunked(chunked)
+            assert hashlib.md5(body).hexdigest() == trailers["X-Checksum-Md5"]
+
+    def test_http_1_0(self, knit: Any, client: httpx.Client, tar_gz: TarGz) -> None:
+        """Where there are no chunks there is no trailer, and none is announced."""
+        pushed = client.post("/data", content=tar_gz(f="x")).json()["knitId"]
+        with socket.create_connection(("127.0.0.1", knit.port)) as connection:
+            head = f"GET /knit/api/data/{pushed} HTTP/1.0\r\nHost: 127.0.0.1\r\nAuthorization: token {TOKEN}\r\n\r\n"
+            connection.sendall(head.encode())
+            answer = everything(connection)
+        assert b"railer" not in answer.partition(b"\r\n\r\n")[0]
+        assert gzip.decompress(answer.partition(b"\r\n\r\n")[2])
+
+
+def everything(connection: socket.socket) -> bytes:
+    """All that comes until the server closes."""
+    return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+
+def unchunked(chunked: bytes) -> tuple[bytes, HTTPHeaders]:
+    """Take a chunked body apart, into what it holds and its trailers."""
+    body, size = b"", -1
+    while size:
+        line, _, chunked = chunked.partition(b"\r\n")
+        size = int(line, 16)
+        body += chunked[:size]
+        chunked = chunked[size + 2 :] if size else chunked
+    return body, HTTPHeaders.parse(chunked.rstrip().decode())
 
 
 class TestCutPush:
