@@ -31,6 +31,7 @@ TREE: dict[str, Lazy] = {
     "run": Lazy("knit_cli.commands.run:run", "Find, show, stop, retry and delete Runs, and read their logs."),
     "serve": Lazy("knit_server.admin.serve:serve", "Run a Knit server on this machine."),
     "version": Lazy("knit_cli.commands.about:version", "Show the version of Knit."),
+    "why": Lazy("knit_cli.commands.why:why", "Explain why a Data, a Plan or a Run did what it did, or did not."),
 }
 
 cli = Group(

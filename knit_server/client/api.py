@@ -9,7 +9,7 @@ from typing import IO, Literal, cast
 
 from knit_server.client import ids, transfer
 from knit_server.client.profiles import Profile
-from knit_server.client.streams import Event, build_lines, events
+from knit_server.client.streams import Event, build_lines, events, load_lines
 from knit_server.client.transport import Query, Transport
 from knit_server.domain import times
 from knit_server.domain.errors import NotFound
@@ -271,6 +271,18 @@ class KnitClient:
         """Stop a Run: what it has made so far is done, or with `fail`, it fails."""
         return cast("shapes.RunDetail", self._http.json("abort_run" if fail else "tearoff_run", runId=run_id))
 
+    def retry_run(self, run_id: str, *, downstream: bool = False) -> shapes.RunDetail:
+        """Try a Run again that has ended; with `downstream`, all that was made from it is deleted first."""
+        return cast("shapes.RunDetail", self._http.json("retry_run", _downstream(downstream), runId=run_id))
+
+    def delete_run(self, run_id: str, *, downstream: bool = False) -> None:
+        """Delete a Run and what it made; with `downstream`, all that was made from that, too."""
+        self._http.json("delete_run", _downstream(downstream), runId=run_id)
+
+    def run_downstream(self, run_id: str) -> list[shapes.RunDetail]:
+        """List what was made from a Run: what `downstream` deletes, in that order."""
+        return cast("list[shapes.RunDetail]", self._http.json("run_downstream", runId=run_id))
+
     def run_details(self, run_id: str) -> shapes.Json:
         """Return what Knit knows of a Run beyond Knitfab's fields: attempt, image digest, sandbox, reasons."""
         return cast("shapes.Json", self._http.json("run_details", runId=run_id))
@@ -302,6 +314,23 @@ class KnitClient:
         query = [("name", name), ("dockerfile", dockerfile), *_each("arg", arguments)]
         with self._http.stream("build_image", query, content=archive, headers=transfer.ARCHIVE) as response:
             return build_lines(self._http.blocks(response), progress)
+
+    def load_images(
+        self,
+        archive: Path | IO[bytes],
+        names: Iterable[str] = (),
+        *,
+        sent: transfer.Progress = transfer.quiet,
+        progress: Callable[[str], None] = transfer.silent,
+    ) -> list[shapes.Image]:
+        """Load the images of a docker-save or OCI archive, a file or an open stream, under `names`, else their own.
+
+        `sent` is told bytes sent so far, `progress` each line of the server's work.
+        """
+        with transfer.blocks_of(archive, sent) as content, self._http.stream(
+            "load_images", _each("name", names), content=content, headers=transfer.PLAIN_ARCHIVE
+        ) as response:  # fmt: skip
+            return load_lines(self._http.blocks(response), progress)
 
     def tag_image(self, name: str, new: str) -> shapes.Image:
         """Give the image `name` the further name `new`. Raises `NotFound`."""
@@ -335,6 +364,14 @@ class KnitClient:
         headers = {"Accept": "text/event-stream"} | ({} if after is None else {"Last-Event-ID": str(after)})
         with self._http.stream("events", headers=headers) as response:
             yield from events(self._http.blocks(response))
+
+    def why(self, what: str, plan_id: str | None = None) -> shapes.Why:
+        """Explain a Data, a Plan or a Run, whichever has the id; with `plan_id`, a Data with regard to that Plan.
+
+        Raises `NotFound`, or `InvalidInput` for a Plan or Run together with `plan_id`.
+        """
+        query = [("id", what), *([] if plan_id is None else [("plan", plan_id)])]
+        return cast("shapes.Why", self._http.json("why", query))
 
     def health(self) -> shapes.Json:
         """Return how the server is: version, executor, capacity, Runs by status, store, database."""
@@ -370,3 +407,7 @@ def _window(since: int | None, duration: int | None) -> list[tuple[str, str]]:
 
 def _depths(upstream: Depth, downstream: Depth) -> Sequence[tuple[str, str]]:
     return [("upstream", str(upstream)), ("downstream", str(downstream))]
+
+
+def _downstream(wanted: bool) -> Query:
+    return [("downstream", "true")] if wanted else []

@@ -125,13 +125,53 @@ class TestRuns:
 
     def test_refusals(self, client: httpx.Client) -> None:
         """Unknown Runs are 404, unknown and inner statuses 400."""
-        for method, path in [("GET", ""), ("GET", "/details"), ("GET", "/log"), ("PUT", "/abort"), ("PUT", "/tearoff")]:
+        for method, path in [("GET", ""), ("GET", "/details"), ("GET", "/log"), ("PUT", "/abort"), ("PUT", "/tearoff"),
+                             ("PUT", "/retry"), ("DELETE", ""), ("GET", "/downstream")]:  # fmt: skip
             assert client.request(method, f"/runs/{MISSING}{path}").status_code == 404
         for status in ("finished", "invalidated"):
             answer = client.get("/runs", params={"status": f"done,{status}"})
             assert answer.status_code == 400
             assert status in answer.json()["reason"]
         assert client.get("/runs", params={"since": "now"}).status_code == 400
+
+    def test_retry_and_delete(self, fake_knit: Any, client: httpx.Client, tar_gz: TarGz) -> None:
+        """PUT retry answers the Run as it waits, DELETE nothing; used outputs and uploads are 409, deleted Runs 404."""
+        plan = applied(client, active=True)
+        run = run_once(fake_knit, client, tar_gz)
+        upload = client.get(f"/data?tag=knit%23id:{run['inputs'][0]['knitId']}").json()[0]["upstream"]["run"]["runId"]
+        assert client.put(f"/runs/{upload}/retry").status_code == 409
+        assert client.delete(f"/runs/{upload}").json()["reason"].endswith(f"Run {run['runId']} uses its outputs")
+        assert [each["runId"] for each in client.get(f"/runs/{upload}/downstream").json()] == [run["runId"]]
+        client.delete(f"/plans/{plan['planId']}/active")
+        again = client.put(f"/runs/{run['runId']}/retry/")
+        assert (again.status_code, again.json()["status"], "exit" in again.json()) == (200, "deactivated", False)
+        assert again.json()["outputs"][0]["knitId"] != run["outputs"][0]["knitId"]
+        assert client.put(f"/runs/{run['runId']}/retry").status_code == 409
+        gone = client.delete(f"/runs/{run['runId']}")
+        assert (gone.status_code, gone.content) == (204, b"")
+        shown = client.get(f"/runs/{run['runId']}").json()
+        assert (shown["status"], shown["outputs"][0]["knitId"], shown["log"]["knitId"]) == ("invalidated", "", "")
+        assert client.delete(f"/runs/{run['runId']}").status_code == 404
+        assert client.delete(f"/runs/{upload}", params={"downstream": "perhaps"}).status_code == 400
+        assert client.delete(f"/runs/{upload}", params={"downstream": "true"}).status_code == 204
+        assert client.get("/runs").json() == client.get("/data").json() == []
+
+    def test_retry_downstream(self, fake_knit: Any, client: httpx.Client, tar_gz: TarGz) -> None:
+        """With downstream, what was made from a Run is deleted and follows anew."""
+        applied(client)
+        follow = {"image": "lab/copy:2", "inputs": [{"path": "/in", "tags": ["type:copy"]}], "outputs": []}
+        fake_knit.executor.images.programs["lab/copy:2"] = copy_inputs
+        after = applied(client, **follow)["planId"]
+        run = run_once(fake_knit, client, tar_gz)["runId"]
+        query = {"plan": after, "status": "done"}
+        until(fake_knit.context, lambda: client.get("/runs", params=query).json())
+        (old,) = client.get("/runs", params=query).json()
+        assert client.put(f"/runs/{run}/retry").status_code == 409
+        assert client.put(f"/runs/{run}/retry", params={"downstream": "true"}).status_code == 200
+        until(fake_knit.context, lambda: client.get("/runs", params=query).json())
+        (new,) = client.get("/runs", params=query).json()
+        assert new["runId"] != old["runId"]
+        assert client.get(f"/runs/{old['runId']}").status_code == 404
 
     @pytest.mark.parametrize(("verb", "end"), [("abort", "failed"), ("tearoff", "done")])
     def test_stop(self, fake_knit: Any, client: httpx.Client, tar_gz: TarGz, verb: str, end: str) -> None:
