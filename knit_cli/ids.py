@@ -9,12 +9,12 @@ import click
 
 from knit_server.domain.ids import is_short
 
-KINDS = {"KNIT_ID": "data", "PLAN_ID": "plan", "RUN_ID": "run"}
-"""The kind of an id, by the word that stands for it in help pages."""
+KINDS = {"KNIT_ID": "data", "PLAN_ID": "plan", "RUN_ID": "run", "ID": ""}
+"""The kind of an id, by the word that stands for it in help pages; `ID` may be of any kind."""
 
 
 def kind_of(parameter: click.Parameter) -> str | None:
-    """Return data, plan or run if the parameter takes ids of that kind."""
+    """Return data, plan or run if the parameter takes ids of that kind, nothing if of any, None if it takes no ids."""
     metavar = getattr(parameter, "metavar", None) or ""
     return KINDS.get(metavar.strip("[].").removesuffix("..."))
 

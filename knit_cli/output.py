@@ -36,8 +36,13 @@ def binary_stdout() -> IO[bytes]:
 
 def say(text: str) -> None:
     """Write text to stderr as lines; what a terminal would act on is shown instead, for tags and servers say much."""
-    sys.stderr.write("".join(char if char.isprintable() or char in "\n\t" else _shown(char) for char in text) + "\n")
+    sys.stderr.write(shown(text) + "\n")
     sys.stderr.flush()
+
+
+def shown(text: str) -> str:
+    """Return text with what a terminal would act on made visible; lines and tabs stay."""
+    return "".join(char if char.isprintable() or char in "\n\t" else _shown(char) for char in text)
 
 
 def _shown(char: str) -> str:

@@ -24,14 +24,14 @@ class Resolver(Protocol):
 
 
 def full_id(knit: Resolver, kind: str, word: str) -> str:
-    """Return the one id of that kind (data, plan, run) that begins with `word`, or `word` itself if none does.
+    """Return the one id of that kind (data, plan, run; nothing: any) that begins with `word`, or `word` if none does.
 
     Raises `Conflict` with the candidates if several do. A server that cannot look ids up leaves `word` as it is.
     """
     if not is_short(word):
         return word
     try:
-        found = knit.resolve(word, (kind,), limit=SHOWN + 1)
+        found = knit.resolve(word, (kind,) if kind else (), limit=SHOWN + 1)
     except NotFound:  # a Knitfab server, or an older Knit
         return word
     if len(found) > 1:
@@ -44,4 +44,4 @@ def full_id(knit: Resolver, kind: str, word: str) -> str:
     return found[0]["id"] if found else word
 
 
-_PLURAL = {"data": "Data", "plan": "Plans", "run": "Runs"}
+_PLURAL = {"data": "Data", "plan": "Plans", "run": "Runs", "": "Data, Plans and Runs"}

@@ -260,6 +260,50 @@ class ErrorBody(TypedDict):
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 
+class WhyPoint(TypedDict):
+    """One thing that holds now: a code of docs/rules.md, "Why", a sentence, what it is about, what explains it."""
+
+    code: str
+    text: str
+    planId: NotRequired[str]
+    path: NotRequired[str]
+    knitId: NotRequired[str]
+    runId: NotRequired[str]
+    tags: NotRequired[list[str]]
+    runs: NotRequired[dict[str, int]]
+    detail: NotRequired[Json]
+    points: NotRequired[list[WhyPoint]]
+
+
+class WhyReceipt(TypedDict):
+    """What matching decided, when, and on which event: push, plan or tag."""
+
+    at: str
+    event: str
+    code: str
+    knitId: str
+    planId: str
+    path: str
+    count: int
+    detail: Json
+
+
+class Why(TypedDict):
+    """Why a Data, Plan or Run (`kind`) did what it did: what holds now, what was decided then, commands that help next.
+
+    `log` are the last lines that a Run's program printed; `omitted` counts inputs that are not shown.
+    """
+
+    kind: str
+    id: str
+    standing: str
+    now: list[WhyPoint]
+    then: list[WhyReceipt]
+    log: list[str]
+    next: list[str]
+    omitted: int
+
+
 class TagPair(TypedDict):
     """A tag as an object; `key:value` as a string is taken as well."""
 
