@@ -176,6 +176,19 @@ def images(found: Rows, now: int, wide: bool) -> Table:
     return Table(heads, rows, names)
 
 
+def files(found: Rows, now: int, wide: bool) -> Table:
+    """List the names in a Data; `--output name` gives the files alone."""
+    names = [str(each["path"]) for each in found if each["kind"] == "file"]
+    rows = []
+    for each in found:
+        path = (
+            f"{each['path']} -> {each['target']}" if "target" in each else each["path"] + "/" * (each["kind"] == "dir")
+        )
+        length = "" if each["kind"] != "file" else str(each["size"]) if wide else size(each["size"])
+        rows.append((each["mode"], length, each["mtime"] if wide else ago(each["mtime"], now), path))
+    return Table(("MODE", "SIZE", "CHANGED", "PATH"), rows, names)
+
+
 def _hex(digest: str) -> str:
     return digest.rpartition(":")[2][:12]
 

@@ -18,6 +18,7 @@ data = frame.Group(
     table={
         "find": frame.Lazy("knit_cli.commands.data:find", "List Data by tags and time."),
         "lineage": frame.Lazy("knit_cli.commands.data:lineage", "Show what made a Data, and what was made from it."),
+        "ls": frame.Lazy("knit_cli.commands.transfer:ls", "List the files in a Data."),
         "pull": frame.Lazy("knit_cli.commands.transfer:pull", "Download a Data."),
         "push": frame.Lazy("knit_cli.commands.transfer:push", "Upload directories or files, each as a new Data."),
         "tag": frame.Lazy("knit_cli.commands.data:tag", "Change the tags of a Data."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from knit_cli import frame, output, session
+from knit_cli import frame, output, session, tables
 from knit_cli.progress import Meter
 from knit_server.domain import tags
 from knit_server.domain.errors import InvalidInput
@@ -80,19 +80,26 @@ def _name_of(source: str) -> Tag:
     "pull", cls=frame.Command, add_help_option=False,
     help="Download a Data.\n"
     "Without --extract it becomes DEST/KNIT_ID.tar.gz, replacing such a file. With --extract it becomes the new\n"
-    "directory DEST/KNIT_ID, which appears when everything is there and verified; an existing one is left alone.",
+    "directory DEST/KNIT_ID, which appears when everything is there and verified; an existing one is left alone.\n"
+    "With --file only that file comes: into DEST if that is a directory, else as DEST.",
 )  # fmt: skip
+@frame.value("--file", metavar="PATH", help="Only this file of the Data; knit data ls lists them.")
 @frame.switch("--extract", "-x", help="Unpack into the directory DEST/KNIT_ID.")
 @frame.argument("knit_id", "KNIT_ID", "The Data.")
 @frame.argument("dest", "DEST", "Where to; the current directory by default, - is stdout.", default=".")
-def pull(knit_id: str, dest: str, extract: bool) -> None:
+def pull(knit_id: str, dest: str, extract: bool, file: str | None) -> None:
     """Download; stdout stays empty unless it is the destination."""
     name = session.file_id(knit_id)
     if dest == "-" and extract:
         raise frame.usage("--extract needs a directory, not -")
-    folder = Path(os.path.expanduser(dest)) if dest.startswith("~/") else Path(dest)
+    if file is not None and extract:
+        raise frame.usage("--file and --extract exclude each other: a single file is never packed")
+    folder = _folder(dest)
     summary = "downloading data is rejected by server (status code = {code})"
     with session.connected() as knit, session.refused(summary):
+        if file is not None:
+            _one_file(knit, name, file, dest)
+            return
         if extract:
             _extract(knit, name, folder)
             return
@@ -100,6 +107,38 @@ def pull(knit_id: str, dest: str, extract: bool) -> None:
         with Meter() as meter:
             target = output.binary_stdout() if dest == "-" else folder / f"{name}.tar.gz"
             knit.pull_archive(name, target, progress=meter.step)
+
+
+def _folder(dest: str) -> Path:
+    return Path(os.path.expanduser(dest)) if dest.startswith("~/") else Path(dest)
+
+
+def _one_file(knit: KnitClient, name: str, file: str, dest: str) -> None:
+    """Download one file to `dest`, or into it if it is a directory; `-` is stdout."""
+    path = file.removeprefix("./")
+    base = path.rpartition("/")[2]
+    if not base or base in (".", ".."):
+        raise frame.usage(f"--file is the path of a file in the Data, not {file!r}")
+    target = None if dest == "-" else _folder(dest)
+    if target is not None and (target.is_dir() or dest.endswith("/")):
+        target /= base
+    output.log(f"Downloading {path} to {'stdout' if target is None else target}:")
+    with Meter() as meter:
+        knit.pull_file(name, path, output.binary_stdout() if target is None else target, progress=meter.step)
+
+
+@click.command(
+    "ls", cls=frame.Command, add_help_option=False,
+    help="List the files in a Data.\nNothing is downloaded; knit data pull --file PATH gets one of them.",
+)  # fmt: skip
+@tables.option
+@frame.argument("knit_id", "KNIT_ID", "The Data.")
+def ls(knit_id: str, form: str) -> None:
+    """Print the names in the Data, as a JSON array by default."""
+    form = tables.checked(form)
+    with session.connected() as knit, session.refused(f"cannot list the files of knit#id:{knit_id}"):
+        found = knit.data_files(knit_id)
+    tables.show(found, form, tables.files)
 
 
 def _extract(knit: KnitClient, name: str, folder: Path) -> None:

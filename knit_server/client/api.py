@@ -136,6 +136,19 @@ class KnitClient:
         """Return what Knit knows of a Data beyond Knitfab's fields: size, content id and more."""
         return cast("shapes.Json", self._http.json("data_details", knitId=knit_id))
 
+    def data_files(self, knit_id: str) -> list[shapes.FileEntry]:
+        """List the names in a Data, in name order. Raises `NotFound` or `Conflict` (it has no content yet)."""
+        return cast("list[shapes.FileEntry]", self._http.json("data_files", knitId=knit_id))
+
+    def pull_file(
+        self, knit_id: str, path: str, target: Path | IO[bytes], *, progress: transfer.Progress = transfer.quiet
+    ) -> None:
+        """Download one file of a Data to a file, which appears only when complete, or into an open stream.
+
+        The server reads no other file of the Data. Raises `NotFound`, or `InvalidInput` if `path` is no file.
+        """
+        transfer.pull_file(self._http, knit_id, path, target, progress=progress)
+
     def data_lineage(self, knit_id: str, *, upstream: Depth = "all", downstream: Depth = "all") -> shapes.Lineage:
         """Follow a Data so many steps to what made it and to what was made from it."""
         query = _depths(upstream, downstream)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 from urllib.parse import urlencode
@@ -12,14 +13,16 @@ from knit_server.client.transport import Transport
 from knit_server.domain import tags as domain_tags
 from knit_server.domain.errors import Damaged, InvalidInput
 from knit_server.wire import shapes
-from knit_server.wire.endpoints import CONTENT_ID_HEADER, TAR_GZ
+from knit_server.wire.endpoints import CONTENT_ID_HEADER, TAR, TAR_GZ
 
 Progress = Callable[[int, str], None]
 """Told bytes done so far (never fewer than before), and the file it is at."""
 Warn = Callable[[str], None]
 
 ARCHIVE = {"Content-Type": TAR_GZ}
+PLAIN_ARCHIVE = {"Content-Type": TAR}
 
+_BLOCK = 1024 * 1024
 _MAX_QUERY = 8 * 1024  # bytes of tags sent in the URL; servers and proxies refuse longer request lines
 
 
@@ -90,27 +93,51 @@ def pack_context(context: Path) -> Iterable[bytes]:
     return pack_directory(context)
 
 
-def pull_archive(http: Transport, knit_id: str, target: Path | IO[bytes], *, progress: Progress) -> None:
-    """Download a Data as tar.gz; see `KnitClient.pull_archive`."""
+@contextmanager
+def blocks_of(archive: Path | IO[bytes], progress: Progress) -> Iterator[Iterable[bytes]]:
+    """Give the bytes of a file, or of an open stream, block by block. Raises `InvalidInput` if it cannot be read."""
     from knit_server.content.door import translated
 
+    if not isinstance(archive, Path):
+        yield _counted(iter(lambda: archive.read(_BLOCK), b""), progress)
+        return
+    with translated(f"reading '{archive}'"):
+        file = archive.open("rb")
+    with file:
+        yield _counted(iter(lambda: file.read(_BLOCK), b""), progress)
+
+
+def pull_archive(http: Transport, knit_id: str, target: Path | IO[bytes], *, progress: Progress) -> None:
+    """Download a Data as tar.gz; see `KnitClient.pull_archive`."""
     with http.stream("pull_data", knitId=knit_id) as response:
-        blocks = _counted(http.blocks(response), progress)
-        if not isinstance(target, Path):
-            for block in blocks:
-                target.write(block)
-            return
-        with translated(f"writing '{target}'"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
-            try:
-                with temporary.open("wb") as file:
-                    for block in blocks:
-                        file.write(block)
-                temporary.replace(target)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+        _save(_counted(http.blocks(response), progress), target)
+
+
+def pull_file(http: Transport, knit_id: str, path: str, target: Path | IO[bytes], *, progress: Progress) -> None:
+    """Download one file of a Data; see `KnitClient.pull_file`."""
+    with http.stream("data_files", [("path", path)], knitId=knit_id) as response:
+        _save(_counted(http.blocks(response), progress), target)
+
+
+def _save(blocks: Iterable[bytes], target: Path | IO[bytes]) -> None:
+    """Write all blocks into the stream, or to the file, which appears when it is complete."""
+    from knit_server.content.door import translated
+
+    if not isinstance(target, Path):
+        for block in blocks:
+            target.write(block)
+        return
+    with translated(f"writing '{target}'"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
+        try:
+            with temporary.open("wb") as file:
+                for block in blocks:
+                    file.write(block)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 def pull(http: Transport, knit_id: str, dest: Path, *, progress: Progress, warn: Warn) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from knit_server.handlers import data, events, health, images, lineage, lookup, plans, runs, why
+from knit_server.handlers import data, events, files, health, images, lineage, lookup, plans, runs, why
 from knit_server.handlers.base import KnitHandler, NothingHere
 
 API = "/knit/api"
@@ -15,6 +15,7 @@ HANDLERS: Mapping[str, type[KnitHandler]] = {
     "/data": data.AllData,
     "/data/{knitId}": data.OneData,
     "/data/{knitId}/details": data.DataDetails,
+    "/data/{knitId}/files": files.Files,
     "/data/{knitId}/lineage": lineage.DataLineage,
     "/plans": plans.AllPlans,
     "/plans/schema": plans.PlanSchema,  # before {planId}: the first that fits answers

@@ -39,6 +39,8 @@ class ImageLike(Protocol):
     def env(self) -> Mapping[str, str]: ...  # noqa: D102
     @property
     def warnings(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def volumes(self) -> Sequence[str]: ...  # noqa: D102
 
 
 def tag_text(tag: Tag) -> str:
@@ -193,7 +195,39 @@ def image(one: ImageLike) -> shapes.Image:
         "cmd": list(one.cmd),
         "env": dict(one.env),
         "warnings": list(one.warnings),
+        "volumes": list(one.volumes),
     }
+
+
+class EntryLike(Protocol):
+    """What a name in a Data has; `knit_server.content.tree.Entry` does."""
+
+    @property
+    def path(self) -> str: ...  # noqa: D102 - the names are the documentation; content/tree.py explains them
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def mode(self) -> int: ...  # noqa: D102
+    @property
+    def mtime_ns(self) -> int: ...  # noqa: D102
+    @property
+    def size(self) -> int: ...  # noqa: D102
+    @property
+    def target(self) -> str: ...  # noqa: D102
+
+
+def file_entry(entry: EntryLike) -> shapes.FileEntry:
+    """Write a name in a Data."""
+    written: shapes.FileEntry = {
+        "path": entry.path,
+        "kind": entry.kind,
+        "size": entry.size,
+        "mode": f"{entry.mode:04o}",
+        "mtime": times.format_instant(entry.mtime_ns // 1_000_000),
+    }
+    if entry.kind == "symlink":
+        written["target"] = entry.target
+    return written
 
 
 class CandidateLike(Protocol):

@@ -78,6 +78,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Tell what Knit knows of a Data beyond Knitfab's fields: size, content id and more.",
     ),
     Endpoint(
+        name="data_files", method="GET", path="/data/{knitId}/files", query=("path",), response="[FileEntry]",
+        summary="List the names in a Data; with path, download the bytes of the one file of that name.",
+    ),
+    Endpoint(
         name="data_lineage", method="GET", path="/data/{knitId}/lineage", query=_DEPTHS, response="Lineage",
         summary="Follow a Data to what made it and what was made from it; a depth is a number or all, 0 if left out.",
     ),

@@ -226,7 +226,7 @@ class PlanGraph(TypedDict):
 
 
 class Image(TypedDict):
-    """A local image; `created` is a timestamp, `size` in bytes."""
+    """A local image; `created` is a timestamp, `size` in bytes. `python` is "" for one that was loaded."""
 
     digest: str
     names: list[str]
@@ -238,6 +238,18 @@ class Image(TypedDict):
     cmd: list[str]
     env: dict[str, str]
     warnings: list[str]
+    volumes: list[str]
+
+
+class FileEntry(TypedDict):
+    """A name in a Data: `kind` is file, dir or symlink; `size` in bytes; `mode` as in 0644; `target` is a symlink's."""
+
+    path: str
+    kind: str
+    size: int
+    mode: str
+    mtime: str
+    target: NotRequired[str]
 
 
 class Candidate(TypedDict):
@@ -246,18 +258,6 @@ class Candidate(TypedDict):
     kind: str
     id: str
     about: str
-
-
-class ErrorBody(TypedDict):
-    """What every failed request answers. `message` is the reason and, on its own line, the advice."""
-
-    message: str
-    reason: str
-    advice: NotRequired[str]
-    see: NotRequired[str]
-
-
-# --- requests ---------------------------------------------------------------------------------------------------------
 
 
 class WhyPoint(TypedDict):
@@ -302,6 +302,18 @@ class Why(TypedDict):
     log: list[str]
     next: list[str]
     omitted: int
+
+
+class ErrorBody(TypedDict):
+    """What every failed request answers. `message` is the reason and, on its own line, the advice."""
+
+    message: str
+    reason: str
+    advice: NotRequired[str]
+    see: NotRequired[str]
+
+
+# --- requests ---------------------------------------------------------------------------------------------------------
 
 
 class TagPair(TypedDict):
