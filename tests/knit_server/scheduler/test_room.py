@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from scheduler_programs import PROGRAMS
 from scheduler_world import World, a_world, scheduling
 
+from knit_server.domain.editing import ResourceChange
 from knit_server.domain.runs import Status
 from knit_server.executors.base import AttemptId, Capacity
 from knit_server.scheduler.room import Room
+from knit_server.service import plan_changes
 from knit_server.service.lifecycle import Needs
 from knit_server.testing import FakeExecutor
 
@@ -90,6 +92,19 @@ def test_too_large(small: World, resources: dict[str, str]) -> None:
         assert note is not None
         assert "this machine has 4 cores and 4 GiB" in note
         assert "--overcommit" in note
+
+
+def test_too_large_until_the_plan_asks_for_less(small: World) -> None:
+    """Runs that were held back begin once their Plan asks for less, one after the other as they fit."""
+    plan = small.apply("wait:1", {"/in": ("big:one",)}, "big:made", resources={"cpu": "5"})
+    for _ in range(3):
+        small.push("big:one")
+    with scheduling(small.ctx):
+        small.until(lambda: all(small.note(run.run.run_id) for run in small.runs(plan)), "all are held back")
+        plan_changes.edit(small.ctx, plan.plan.plan_id, ResourceChange(set={"cpu": "3"}))
+        for _ in range(3):
+            small.until(lambda: len(running(small)) == 1, "one runs")
+            end(small, *running(small))
 
 
 def test_many_too_large(small: World) -> None:
