@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from knit_server.extension.headless import HeadlessServer
 
 LEVELS = ("debug", "info", "warning", "error")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @click.command(name="serve", short_help="Run a Knit server on this machine.", add_help_option=False)
@@ -37,6 +39,11 @@ LEVELS = ("debug", "info", "warning", "error")
     "--sandbox", type=click.Choice(["auto", "bubblewrap", "substitution"]), default="auto",
     help="How programs are kept to their place. Default: auto, the strongest that works here.",
 )  # fmt: skip
+@click.option(
+    "--anonymous-loopback",
+    is_flag=True,
+    help="Ask for no token, for clients that cannot send one: every user and program of this machine may do all.",
+)
 @click.option("--overcommit", is_flag=True, help="Let a Run that asks for more than this machine has run alone.")
 @click.option("--max-cpu", metavar="CORES", type=float, help="Cores that Runs may use. Default: all.")
 @click.option("--max-memory", metavar="BYTES", type=int, help="Memory that Runs may use. Default: all.")
@@ -53,6 +60,11 @@ def serve(home: str | None, log_level: str, **options: Any) -> int:
     """
     if options["keyfile"] and not options["certfile"]:
         raise click.UsageError("--keyfile needs --certfile", ctx=click.get_current_context())
+    if options["anonymous_loopback"] and options["host"] not in LOOPBACK:
+        raise click.UsageError(
+            f"--anonymous-loopback needs a --host of the loopback: {', '.join(LOOPBACK)}",
+            ctx=click.get_current_context(),
+        )
     place = Home(locate(home, os.environ))
     place.prepare()
     _refuse_if_held(place)
@@ -77,7 +89,15 @@ def _refuse_if_held(home: Home) -> None:
 
 
 def _build(
-    home: Home, level: int, *, host: str, port: int, certfile: str, keyfile: str, **chosen: Any
+    home: Home,
+    level: int,
+    *,
+    host: str,
+    port: int,
+    certfile: str,
+    keyfile: str,
+    anonymous_loopback: bool,
+    **chosen: Any,
 ) -> HeadlessServer:
     with _quick_imports():
         from knit_server.engine import Settings
@@ -86,13 +106,19 @@ def _build(
     return headless.build(
         Settings(home=home.path, **chosen),
         token=home.token(), folder=home.jupyter, host=host, port=port, certfile=certfile, keyfile=keyfile,
-        log_level=logging.ERROR if level == logging.WARNING else level, on_ready=_say_ready,
+        log_level=logging.ERROR if level == logging.WARNING else level, anonymous=anonymous_loopback,
+        on_ready=partial(_say_ready, anonymous=anonymous_loopback),
     )  # fmt: skip
 
 
-def _say_ready(engine: Engine) -> None:
+def _say_ready(engine: Engine, *, anonymous: bool) -> None:
     executor, home = engine.ctx.executor.describe(), engine.home
     url = engine.address.url.rstrip("/") if engine.address else "nowhere"
+    if anonymous:
+        print(
+            "warning: no token is asked for: every user and program of this machine can read and change everything",
+            file=sys.stderr,
+        )
     for note in executor.notes:
         print(f"note: {note}", file=sys.stderr)
     print(

@@ -24,6 +24,7 @@ from knit_server.domain.errors import Conflict, InvalidInput, KnitError, Unavail
 from knit_server.engine import Engine, Settings
 from knit_server.extension.app import KnitExtension
 from knit_server.extension.certificates import server_context
+from knit_server.handlers import loopback
 from knit_server.handlers.base import NothingHere
 
 Ready = Callable[[Engine], None]
@@ -43,11 +44,21 @@ class TokenOnly(IdentityProvider):
         return []
 
 
+class Anybody(TokenOnly):
+    """Lets everybody in. Whose requests come so far, `handlers.loopback` decides."""
+
+    async def get_user(self, handler: RequestHandler) -> User:
+        """Nobody is told from anybody else."""
+        return User(username="anonymous")
+
+
 class HeadlessServer(ServerApp):
     """The server of `knit serve`. Build it with `build`."""
 
     on_ready: Ready
     sockets: list[socket.socket]
+    anonymous: bool
+    """Whether programs of this machine need no token."""
     failure: KnitError | None = None
     """Why it had to stop, None if it was asked to."""
 
@@ -87,6 +98,8 @@ class HeadlessServer(ServerApp):
     def init_webapp(self) -> None:
         """Keep the settings and drop every route; Knit's own come with the extension."""
         self.tornado_settings["default_handler_class"] = NothingHere
+        if self.anonymous:
+            self.tornado_settings[loopback.SETTING] = self.port
         super().init_webapp()
         self.web_app.wildcard_router.rules.clear()
 
@@ -124,28 +137,30 @@ class HeadlessServer(ServerApp):
 
 def build(
     settings: Settings, *, token: str, folder: Path, host: str, port: int, certfile: str, keyfile: str, log_level: int,
-    on_ready: Ready,
+    on_ready: Ready, anonymous: bool = False,
 ) -> HeadlessServer:  # fmt: skip
     """Return a server that listens already and answers once it is `start`ed. Raises `KnitError`.
 
+    With `anonymous`, which is for a `host` of the loopback alone, programs of this machine need no token.
     `folder` is where Jupyter server may write whatever it likes to write. There can be one such server in a process.
     """
     sockets = _listen(host, port)
     config = Config()
-    config.TokenOnly.token = token
+    config.TokenOnly.token = "" if anonymous else token
     for name in ("database_url", "store_url", "sandbox", "overcommit", "max_cpu", "max_memory"):
         config.KnitExtension[name] = getattr(settings, name)
     config.KnitExtension.home = str(settings.home)
     config.KnitExtension.exclusive = True
     server: HeadlessServer = HeadlessServer.instance(
         config=config, jpserver_extensions={"knit_server": True}, reraise_server_extension_failures=True,
-        identity_provider_class=TokenOnly, cookie_secret=secrets.token_bytes(), allow_unauthenticated_access=False,
+        identity_provider_class=Anybody if anonymous else TokenOnly, disable_check_xsrf=anonymous,
+        cookie_secret=secrets.token_bytes(), allow_unauthenticated_access=False,
         ip=host, port=sockets[0].getsockname()[1], certfile=certfile, keyfile=keyfile, allow_root=True,
         open_browser=False, no_browser_open_file=True, terminals_enabled=False, log_level=log_level,
         root_dir=str(folder), config_dir=str(folder / "config"), data_dir=str(folder / "data"),
         runtime_dir=str(folder / "runtime"),
     )  # fmt: skip
-    server.on_ready, server.sockets = on_ready, sockets
+    server.on_ready, server.sockets, server.anonymous = on_ready, sockets, anonymous
     server.initialize(argv=[], find_extensions=False)
     return server
 

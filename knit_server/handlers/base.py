@@ -19,6 +19,7 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 from knit_server.domain.errors import InvalidInput, KnitError, Unavailable
+from knit_server.handlers import loopback
 from knit_server.handlers.host import SETTING, Host
 from knit_server.service.context import Context
 from knit_server.wire import errors
@@ -71,6 +72,8 @@ class KnitHandler(APIHandler):
 
     async def prepare(self) -> None:  # type: ignore[override] # as in jupyter_server's own APIHandler
         """Let nobody in who may not; only then look at the body."""
+        if (port := self.settings.get(loopback.SETTING)) is not None:
+            loopback.admit(self.request.headers, self.request.protocol, port)
         await super().prepare()
         if self.request.method == "OPTIONS":
             return
@@ -210,6 +213,8 @@ class KnitHandler(APIHandler):
 
     def _refusal(self, status_code: int, err: web.HTTPError | None) -> KnitError:
         """Return the words for a refusal by tornado or Jupyter."""
+        if isinstance(err, loopback.NotFromHere):
+            return KnitError(err.told, advice="Start knit serve without --anonymous-loopback, and send the token.")
         reason, advice = _TOLD.get(status_code, (None, None))
         said = err.log_message if err is not None else None
         if status_code == 403 and said and "xsrf" in said.lower():  # how to pass is Jupyter's to say

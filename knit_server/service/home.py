@@ -142,9 +142,11 @@ class Home:
     def hand_out(self, api_root: str, *, token: str, ca: str | None = None) -> Path:
         """Write handout/knitprofile and return its path. `ca` is the Base64 of a PEM certificate to trust.
 
+        An empty token, of a server that asks for none, is left out.
+
         The profile is JSON, and so it is the YAML that profiles are.
         """
-        profile = {"apiRoot": api_root, "cert": {"ca": ca} if ca else {}, "token": token}
+        profile = {"apiRoot": api_root, "cert": {"ca": ca} if ca else {}} | ({"token": token} if token else {})
         with _told(self.profile):
             _write_private(self.profile, json.dumps(profile, indent=2) + "\n")
         return self.profile
