@@ -8,7 +8,7 @@ import io
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,7 @@ from knit_server.domain.errors import KnitError, NotFound
 from knit_server.domain.plans import Input, Output, PlanSpec
 from knit_server.domain.tags import Tags
 from knit_server.executors.base import (
+    Archive,
     Attempt,
     AttemptId,
     Capacity,
@@ -139,6 +140,17 @@ class FakeImages:
         progress(f"building {name} from {dockerfile}")
         self.programs[name] = copy_inputs
         return self.resolve(name)
+
+    def load(
+        self, archive: Archive, names: Sequence[str] = (), *, progress: Callable[[str], None] = lambda line: None
+    ) -> Sequence[Image]:
+        """Read the archive, and make programs of these names that copy names."""
+        size = 0
+        while block := archive.read(1 << 20):
+            size += len(block)
+        progress(f"received {size} bytes")
+        self.programs |= dict.fromkeys(names, copy_inputs)
+        return [self.resolve(name) for name in names]
 
     def list(self) -> list[Image]:
         """All images."""

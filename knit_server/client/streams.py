@@ -33,6 +33,15 @@ def lines(blocks: Iterable[bytes]) -> Iterator[str]:
 
 def build_lines(blocks: Iterable[bytes], progress: Callable[[str], None]) -> shapes.Image:
     """Read the answer to an image build; raises the error in it, or `Unavailable` if it is cut off."""
+    return cast("shapes.Image", _outcome(blocks, progress, "image", "build"))
+
+
+def load_lines(blocks: Iterable[bytes], progress: Callable[[str], None]) -> list[shapes.Image]:
+    """Read the answer to the loading of images; raises the error in it, or `Unavailable` if it is cut off."""
+    return cast("list[shapes.Image]", _outcome(blocks, progress, "images", "load"))
+
+
+def _outcome(blocks: Iterable[bytes], progress: Callable[[str], None], name: str, doing: str) -> object:
     for line in lines(blocks):
         try:
             told = json.loads(line) if line.strip() else {}
@@ -42,9 +51,11 @@ def build_lines(blocks: Iterable[bytes], progress: Callable[[str], None]) -> sha
             progress(str(told["progress"]))
         elif "error" in told:
             raise errors.from_body(told["error"])
-        elif "image" in told:
-            return cast("shapes.Image", told["image"])
-    raise Unavailable("the server stopped in the middle of the build", advice="Look at its log, then build again.")
+        elif name in told:
+            return cast("object", told[name])
+    raise Unavailable(
+        f"the server stopped in the middle of the {doing}", advice=f"Look at its log, then {doing} again."
+    )
 
 
 def events(blocks: Iterable[bytes]) -> Iterator[Event]:

@@ -101,7 +101,11 @@ class Description:
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """A local image. `created` is in milliseconds since the epoch, `size` in bytes without what images share."""
+    """A local image. `created` is in milliseconds since the epoch, `size` in bytes without what images share.
+
+    `python` is the version that a built image runs on, "" for a loaded one, which brings its own programs. `volumes`
+    are the paths that a loaded image declares; they are a hint for people only.
+    """
 
     digest: str
     names: tuple[str, ...]
@@ -113,6 +117,15 @@ class Image:
     cmd: tuple[str, ...]
     env: Mapping[str, str]
     warnings: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+
+
+class Archive(Protocol):
+    """The bytes of an archive of images."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes, b"" at the end."""
+        ...
 
 
 class ImageStore(Protocol):
@@ -128,6 +141,15 @@ class ImageStore(Protocol):
         progress: Callable[[str], None] = lambda line: None,
     ) -> Image:
         """Build `context` (a directory) as `name`. Raises `InvalidInput` or `Unsupported` with line and advice."""
+        ...
+
+    def load(
+        self, archive: Archive, names: Sequence[str] = (), *, progress: Callable[[str], None] = lambda line: None
+    ) -> Sequence[Image]:
+        """Load the images of a docker-save or OCI archive under `names`, else under their own.
+
+        Raises `InvalidInput` or `Unsupported`; then nothing of the archive is left.
+        """
         ...
 
     def list(self) -> list[Image]:

@@ -1,16 +1,15 @@
-"""/images: list, build, tag, remove."""
+"""/images: list, build, load, tag, remove."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from tornado import web
 
 from knit_server.domain.errors import InvalidInput
-from knit_server.executors.base import Image
 from knit_server.handlers.base import as_json, each
 from knit_server.handlers.upload import UploadHandler
 from knit_server.handlers.workers import in_loop
@@ -19,8 +18,39 @@ from knit_server.service.context import Context
 from knit_server.wire import codecs, errors
 from knit_server.wire.endpoints import LINES
 
+_T = TypeVar("_T")
 
-class Images(UploadHandler):
+
+class Telling(UploadHandler):
+    """A route whose POST tells how the work goes, line by line, and ends with its outcome."""
+
+    def teller(self) -> Callable[[str], None]:
+        """Return what a worker calls with each line."""
+        loop, self._lines = asyncio.get_running_loop(), asyncio.Queue[str]()
+        return lambda line: in_loop(loop, self._lines.put_nowait, line)
+
+    async def progress(
+        self, work: asyncio.Future[_T], name: str, encode: Callable[[_T], object]
+    ) -> AsyncGenerator[bytes]:
+        """Yield a line for each line of the work, then one with what it made as `name`, or with its error."""
+        while not work.done() or not self._lines.empty():
+            line = asyncio.ensure_future(self._lines.get())
+            either: list[asyncio.Future[Any]] = [line, work]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not line.done():
+                line.cancel()
+                continue
+            yield _line({"progress": line.result()})
+        if (err := work.exception()) is None:
+            yield await self.host.workers.call(lambda: _line({name: encode(work.result())}))
+        elif not self._headers_written:
+            raise err  # with its own status
+        else:
+            self.log_exception(type(err), err, err.__traceback__)
+            yield _line({"error": errors.body(err)})
+
+
+class Images(Telling):
     """/images"""
 
     @web.authenticated
@@ -30,17 +60,15 @@ class Images(UploadHandler):
 
     def consumer(self) -> Callable[[Context, BinaryIO], object]:
         """Build the context in the body; the build goes on when the body has ended."""
-        loop, self._lines = asyncio.get_running_loop(), asyncio.Queue[str]()
         return partial(
             images.build, name=self._name(), dockerfile=self.one("dockerfile") or "Dockerfile",
-            build_args=dict(_argument(text) for text in self.get_query_arguments("arg")),
-            progress=lambda line: in_loop(loop, self._lines.put_nowait, line),
+            build_args=dict(_argument(text) for text in self.get_query_arguments("arg")), progress=self.teller(),
         )  # fmt: skip
 
     @web.authenticated
     async def post(self) -> None:
         """Build an image and tell how it goes."""
-        await self.send(LINES, self._progress(self.body_ended()))
+        await self.send(LINES, self.progress(self.body_ended(), "image", codecs.image))
 
     @web.authenticated
     async def put(self) -> None:
@@ -62,23 +90,18 @@ class Images(UploadHandler):
             raise InvalidInput("name is missing", advice="Add ?name=NAME:TAG to the path.")
         return name
 
-    async def _progress(self, build: asyncio.Future[Image]) -> AsyncGenerator[bytes]:
-        """Yield a line for each line of the build, then its outcome."""
-        while not build.done() or not self._lines.empty():
-            line = asyncio.ensure_future(self._lines.get())
-            either: list[asyncio.Future[Any]] = [line, build]
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not line.done():
-                line.cancel()
-                continue
-            yield _line({"progress": line.result()})
-        if (err := build.exception()) is None:
-            yield await self.host.workers.call(lambda: _line({"image": codecs.image(build.result())}))
-        elif not self._headers_written:
-            raise err  # with its own status
-        else:
-            self.log_exception(type(err), err, err.__traceback__)
-            yield _line({"error": errors.body(err)})
+
+class ImageArchives(Telling):
+    """/images/load"""
+
+    def consumer(self) -> Callable[[Context, BinaryIO], object]:
+        """Load the archive in the body; the work goes on when the body has ended."""
+        return partial(images.load, names=self.get_query_arguments("name"), progress=self.teller())
+
+    @web.authenticated
+    async def post(self) -> None:
+        """Load images and tell how it goes."""
+        await self.send(LINES, self.progress(self.body_ended(), "images", each(codecs.image)))
 
 
 def _line(value: object) -> bytes:

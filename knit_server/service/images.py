@@ -1,9 +1,9 @@
-"""Use cases about local images: build, list, name, remove."""
+"""Use cases about local images: build, load, list, name, remove."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +29,19 @@ def build(
         return ctx.executor.images.build(folder, name, dockerfile=dockerfile, build_args=build_args, progress=progress)
     finally:
         remove_tree(folder)
+
+
+def load(
+    ctx: Context, archive: BinaryIO, names: Sequence[str] = (), *, progress: Callable[[str], None] = lambda line: None
+) -> Sequence[Image]:
+    """Load the images of a docker-save or OCI archive under `names`, else their own; all of them or none.
+
+    Raises `InvalidInput`, `Unsupported` or `OutOfSpace`.
+    """
+    loaded = ctx.executor.images.load(archive, names, progress=progress)
+    if ctx.executor.describe().sandbox == "substitution":
+        progress("warning: this server has no bubblewrap, so it cannot run loaded images; Runs of them will fail")
+    return loaded
 
 
 def find(ctx: Context) -> list[Image]:

@@ -3,7 +3,8 @@
 The program's `/` is a directory of the attempt, so it is writable and gone with the attempt. Into it come, read-only,
 the system's programs, the Python at hand and the image's environment; then the Plan's mounts. Where one of these lies
 below a directory that the host fills as well (/usr/local/out/images), that directory becomes a plain one and the
-host's entries in it are bound one by one.
+host's entries in it are bound one by one. A loaded image is shown in the same way, in place of all that is the host's:
+of this machine its programs see nothing but the kernel, the network, and the files that name its hosts.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ test "$(cat /pfs/x/file)" = seen && ! touch /pfs/x/new 2>/dev/null && echo > /us
 test $$ -lt 10 && test ! -e "$0" && echo > /root-is-writable
 """
 _PATIENCE = 20  # seconds for the self-test
+_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the program's own, writable in every image
+_NETWORK = ("/etc/resolv.conf", "/etc/hosts")  # a loaded image has empty files there; the network is the host's
 
 
 class Bubblewrap:
@@ -48,13 +51,18 @@ class Bubblewrap:
         image = job.image
         mounts = [("--ro-bind", mount_path(mount), str(mount.host)) for mount in job.attempt.inputs]
         mounts += [("--bind", mount_path(mount), str(mount.host)) for mount in job.attempt.outputs]
-        mounts.insert(0, ("--ro-bind", str(image.venv), str(image.venv)))
+        program = ["/bin/sh", "-c", LAUNCH, f"/{REFUSED}", *with_python(job.command, image.venv)]
         with trees.told("preparing the program's files"):
-            prepare_root(job.root, image, copy=image.small)
-            options = self._options(job.root, mounts, image)
+            if image.venv is None:
+                options = self._own_system(job.root, mounts, image)
+                if not trees.inside(image.files, "/bin/sh").is_file():
+                    program = job.command
+            else:
+                mounts.insert(0, ("--ro-bind", str(image.venv), str(image.venv)))
+                prepare_root(job.root, image, copy=image.small)
+                options = self._options(job.root, mounts, image)
         env = environment(image.image, job.attempt, image.venv, home="/tmp")  # noqa: S108 - the program's own
         options += [word for name, value in env.items() for word in ("--setenv", name, value)]
-        program = ["/bin/sh", "-c", LAUNCH, f"/{REFUSED}", *with_python(job.command, image.venv)]
         options += ["--chdir", image.image.workdir]
         return self._start(options, program, {MARK: str(job.attempt.id)})
 
@@ -114,13 +122,34 @@ class Bubblewrap:
         leaves = [] if image is None else list(self._leaves(image, "", parents))
         targets |= {path for path, _ in leaves}
         parents |= {parent for path, _ in leaves for parent in _parents(path)}
-        options = ["--bind", str(root), "/", *self._base, "--proc", "/proc", "--dev", "/dev"]
+        links = [word for name, target in self._links.items() for word in ("--symlink", target, f"/{name}")]
+        options = ["--bind", str(root), "/", *links, *self._base, "--proc", "/proc", "--dev", "/dev"]
         for path in self._host_paths:
             _plain(root, path)
             options += self._host(root, path, targets, parents)
         options += self._masks
         if image is not None and not image.small:
             options += [word for path, host in leaves for word in _leaf(root, path, host)]
+        for how, path, host in sorted(mounts, key=lambda mount: mount[1].count("/")):
+            _plain(root, path)
+            options += [how, host, path]
+        return options
+
+    def _own_system(self, root: Path, mounts: Sequence[tuple[str, str, str]], image: LocalImage) -> list[str]:
+        """The view of a program in a loaded image: its own system, read-only but for /, /tmp and the way to WORKDIR."""
+        workdir = _in_image(image, image.image.workdir)
+        prepare_root(root, image, copy=False, workdir=workdir)
+        mounts = [(how, _in_image(image, path), host) for how, path, host in mounts]
+        targets = {path for _, path, _ in mounts}
+        parents = {parent for path in (*targets, workdir, *_TEMPORARY) for parent in _parents(path)}
+        parents |= {workdir, *_TEMPORARY}
+        options = ["--bind", str(root), "/", *self._base, "--proc", "/proc", "--dev", "/dev"]
+        for path, entry in _entries(image.files, "", parents):
+            if path not in targets and path not in ("/proc", "/dev"):
+                options += _leaf(root, path, entry)
+        for name in _NETWORK:
+            if _in_image(image, name) == name and not any(_within(name, target) for target in targets):
+                options += ["--ro-bind-try", name, name]
         for how, path, host in sorted(mounts, key=lambda mount: mount[1].count("/")):
             _plain(root, path)
             options += [how, host, path]
@@ -185,8 +214,7 @@ class Bubblewrap:
 
     @cached_property
     def _base(self) -> list[str]:
-        links = [word for name, target in self._links.items() for word in ("--symlink", target, f"/{name}")]
-        return [*links, *_ISOLATION, "--clearenv", *(_powers() if os.geteuid() == 0 else [])]
+        return [*_ISOLATION, "--clearenv", *(_powers() if os.geteuid() == 0 else [])]
 
     @cached_property
     def _masks(self) -> list[str]:
@@ -210,6 +238,21 @@ def _powers() -> list[str]:
     mine = int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff")), 16)
     kept = [word for name, bit in _KEPT_POWERS if mine >> bit & 1 for word in ("--cap-add", f"CAP_{name}")]
     return ["--cap-drop", "ALL", *kept]
+
+
+def _in_image(image: LocalImage, path: str) -> str:
+    """Where a path leads in a loaded image, links of the image followed."""
+    return "/" + str(trees.inside(image.files, path).relative_to(image.files)).removeprefix(".")
+
+
+def _entries(files: Path, folder: str, parents: set[str]) -> Iterator[tuple[str, Path]]:
+    """The entries of a tree, those of the directories `parents` one by one instead of the directory."""
+    for entry in os.scandir(files / folder[1:]):
+        path = f"{folder}/{entry.name}"
+        if path in parents and entry.is_dir(follow_symlinks=False):
+            yield from _entries(files, path, parents)
+        else:
+            yield path, Path(entry.path)
 
 
 def _leaf(root: Path, path: str, host: Path) -> list[str]:

@@ -92,7 +92,7 @@ class LocalExecutor:
         if attempt.id in self._running:
             raise Conflict(f"attempt {attempt.id} is running already", advice="Wait for it, or stop it.")
         image = self._images.locate(attempt.image)
-        if not (image.venv / "bin" / "python3").exists():
+        if image.venv is not None and not (image.venv / "bin" / "python3").exists():
             raise Unavailable(
                 f"the environment of the image {attempt.image}, or its Python {image.image.python}, is gone",
                 advice=f"Build it again: knit image build -t {attempt.image} DIR",

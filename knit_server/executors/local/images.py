@@ -1,18 +1,20 @@
 """The images of this machine, without a container engine.
 
-An image is the Python at hand, a virtual environment, files at absolute paths, and settings. On disk, below `root`:
+A built image is the Python at hand, a virtual environment, files at absolute paths, and settings; a loaded one is a
+whole root file system, and settings. On disk, below `root`:
 
     tags.json             {name: digest}; replaced as a whole
     lock                  held while names or images change
     <hex>/                one image, named by its digest
         config.json       everything but the files; written before the folder gets its name
-        files/            what was copied, at its absolute path below here
+        files/            what was copied, at its absolute path below here; or the root file system
     venvs/<key>/          an environment that images share (see `venvs`), usable once knit-lock.json is in it
     venvs/<key>.lock      held while it is built
     new/<random>/         a build under way; the folder is locked by its builder, so that leftovers are told apart
 
-The digest is taken over what really runs: the Python, the packages installed, the files (content and whether they are
-programs) and the settings. Equal builds are one image under several names.
+The digest of a loaded image is that of its configuration, as everywhere. That of a built one is taken over what really
+runs: the Python, the packages installed, the files (content and whether they are programs) and the settings. Equal
+builds are one image under several names.
 """
 
 from __future__ import annotations
@@ -27,17 +29,17 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from knit_server.domain import images as image_names
 from knit_server.domain.errors import Conflict, NotFound, Unavailable
-from knit_server.executors.base import Image
+from knit_server.executors.base import Archive, Image
+from knit_server.executors.local import loading, trees, venvs
 from knit_server.executors.local import recipe as recipes
-from knit_server.executors.local import trees, venvs
 from knit_server.executors.local.context import Context
 from knit_server.executors.local.locks import locked, try_lock
 from knit_server.executors.local.pip_lines import PipInstall
@@ -58,12 +60,12 @@ class LocalImage:
     """An image as an executor uses it: what people see of it, where its parts lie, and whether it is small.
 
     A small image's files are copied for each attempt, so that a program may write to them; those of a larger one are
-    shown read-only.
+    shown read-only. An image without a `venv` is a root file system: nothing of this machine is put into it.
     """
 
     image: Image
     files: Path
-    venv: Path
+    venv: Path | None
     small: bool
 
 
@@ -98,6 +100,29 @@ class LocalImageStore:
                 digest = self._commit(stage, recipe, venv, name)
         progress(f"built {name} ({digest[:19]})")
         return self.resolve(name)
+
+    def load(
+        self, archive: Archive, names: Sequence[str] = (), *, progress: Callable[[str], None] = lambda line: None
+    ) -> Sequence[Image]:
+        """Load the images of an archive, all or none. Raises `InvalidInput`, `Unsupported`, `OutOfSpace`."""
+        wanted = [_full(name) for name in names]
+        with trees.told("loading an image"), ExitStack() as stages:
+            received = loading.receive(archive, stages.enter_context(self._stage()))
+            choices = loading.choose(received, wanted, progress)
+            called = [[_full(name) for name in choice.names] for choice in choices]
+            ready: dict[str, Path] = {}
+            for choice in choices:
+                if not self._folder(choice.digest).is_dir():
+                    ready[choice.digest] = stages.enter_context(self._stage())
+                    self._unpack(received, choice, ready[choice.digest], progress)
+            with self._changing() as tags:
+                for choice, of in zip(choices, called, strict=True):
+                    self._settle(choice.digest, ready.get(choice.digest))
+                    tags.update(dict.fromkeys(of, choice.digest))
+                self._sweep(tags)
+        for choice, of in zip(choices, called, strict=True):
+            progress(f"loaded {', '.join(of)} ({choice.digest[:19]})")
+        return [self.resolve(of[0]) for of in called]
 
     def list(self) -> list[Image]:
         """All images, newest last."""
@@ -209,12 +234,32 @@ class LocalImageStore:
         }  # fmt: skip
         (stage / "config.json").write_text(json.dumps(config, indent=1))
         with self._changing() as tags:
-            if not self._folder(digest).is_dir():
-                stage.chmod(0o755)
-                stage.rename(self._folder(digest))
+            self._settle(digest, stage)
             tags[name] = digest
             self._sweep(tags)
         return digest
+
+    def _unpack(
+        self, received: loading.Received, choice: loading.Choice, stage: Path, progress: Callable[[str], None]
+    ) -> None:
+        """Make a stage ready to become an image: the root file system, and what its configuration says."""
+        made, config = loading.unpack(received, choice, stage / "files", progress), choice.config
+        about = {
+            "workdir": config.workdir, "env": dict(config.env), "entrypoint": config.entrypoint, "cmd": config.cmd,
+            "digest": choice.digest, "created": time.time_ns() // 1_000_000, "size": made.size, "base": config.platform,
+            "python": "", "venv": None, "warnings": loading.notes(choice, made), "small": False,
+            "volumes": config.volumes,
+        }  # fmt: skip
+        (stage / "config.json").write_text(json.dumps(about, indent=1))
+
+    def _settle(self, digest: str, stage: Path | None) -> None:
+        """Let a stage become the image, unless there is that image already. Call it while the names are held."""
+        if self._folder(digest).is_dir():
+            return
+        if stage is None:
+            raise Conflict(f"the image {digest} was removed meanwhile", advice="Load it again.")
+        stage.chmod(0o755)
+        stage.rename(self._folder(digest))
 
     def _sweep(self, tags: Mapping[str, str]) -> None:
         """Delete the images that lost their last name; one that a Run uses goes another time."""
@@ -229,7 +274,7 @@ class LocalImageStore:
         try:
             key = self._config(digest)["venv"]
             trees.remove_tree(self._folder(digest))
-            if all(self._config(other)["venv"] != key for other in self._digests()):
+            if key is not None and all(self._config(other)["venv"] != key for other in self._digests()):
                 self._venvs.remove(key)
         finally:
             os.close(held)
@@ -268,6 +313,7 @@ class LocalImageStore:
                 f"there is no image {wanted} on this machine" + (f"; did you mean {near[0]}?" if near else ""),
                 advice=advice
                 or f"Build it: knit image build -t {wanted} DIR\n"
+                f"or load it from an archive: knit image load -t {wanted} FILE\n"
                 f"or give an image that you have this name: knit image tag {near[0] if near else 'EXISTING'} {wanted}",
             )
         return tags[wanted]
@@ -295,9 +341,10 @@ class LocalImageStore:
             cmd=tuple(config["cmd"]),
             env=config["env"],
             warnings=tuple(config["warnings"]),
+            volumes=tuple(config.get("volumes", ())),
         )
-        files = self._folder(digest) / "files"
-        return LocalImage(image, files, self.root / "venvs" / config["venv"], config["small"])
+        venv = None if config["venv"] is None else self.root / "venvs" / config["venv"]
+        return LocalImage(image, self._folder(digest) / "files", venv, config["small"])
 
 
 def _full(name: str) -> str:

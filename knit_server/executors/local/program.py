@@ -44,14 +44,14 @@ def command_line(image: Image, entrypoint: Sequence[str], args: Sequence[str]) -
     return command
 
 
-def with_python(command: list[str], venv: Path) -> list[str]:
-    """The command with the image's Python where it is named by the path it has in python's images."""
-    found = _PYTHON.fullmatch(command[0])
-    return [str(venv / "bin" / "python3"), *command[1:]] if found else command
+def with_python(command: list[str], venv: Path | None) -> list[str]:
+    """The command with a built image's Python where it is named by the path it has in python's images."""
+    found = None if venv is None else _PYTHON.fullmatch(command[0])
+    return command if venv is None or found is None else [str(venv / "bin" / "python3"), *command[1:]]
 
 
 def environment(
-    image: Image, attempt: Attempt, venv: Path, home: str, translate: Callable[[str], str] = str
+    image: Image, attempt: Attempt, venv: Path | None, home: str, translate: Callable[[str], str] = str
 ) -> dict[str, str]:
     """The program's whole environment: nothing of the server's own goes in.
 
@@ -59,7 +59,8 @@ def environment(
     """
     given = {name: translate(value) for name, value in {**image.env, **attempt.env}.items()}
     env = {"PATH": DEFAULT_PATH, "HOME": home, "LANG": "C.UTF-8", **given}
-    env["PATH"] = f"{venv / 'bin'}:{env['PATH']}"
+    if venv is not None:
+        env["PATH"] = f"{venv / 'bin'}:{env['PATH']}"
     return {**env, "KNIT_RUN_ID": attempt.id.run_id, MARK: str(attempt.id)}
 
 

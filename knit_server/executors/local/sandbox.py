@@ -69,15 +69,19 @@ def checked(words: Iterable[str]) -> None:
             raise InvalidInput(f"{word!r} has a NUL in it", advice="Take it out of the Plan, the image or the setting.")
 
 
-def prepare_root(root: Path, image: LocalImage | None, *, copy: bool) -> None:
-    """Make the program's private tree: with `copy` the image's files, then /tmp and the working directory."""
+def prepare_root(root: Path, image: LocalImage | None, *, copy: bool, workdir: str | None = None) -> None:
+    """Make the program's private tree: with `copy` the image's files, then /tmp and the working directory.
+
+    `workdir` is where that lies in an image with links of its own.
+    """
     trees.remove_tree(root)
     root.mkdir(parents=True)
     if image is not None and copy:
         trees.copy_tree(image.files, root)
-    for folder in ("tmp", "var/tmp"):
+    linked = image is not None and (image.files / "var").is_symlink()
+    for folder in ("tmp",) if linked else ("tmp", "var/tmp"):
         place = trees.inside(root, folder)
         place.mkdir(parents=True, exist_ok=True)
         place.chmod(0o1777)
     if image is not None:
-        trees.inside(root, image.image.workdir).mkdir(parents=True, exist_ok=True)
+        trees.inside(root, workdir or image.image.workdir).mkdir(parents=True, exist_ok=True)

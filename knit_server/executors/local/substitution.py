@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from knit_server.domain.errors import Unsupported
 from knit_server.executors.local import trees
 from knit_server.executors.local.images import LocalImage
 from knit_server.executors.local.program import LAUNCH, REFUSED, environment, with_python
@@ -31,6 +32,12 @@ class Substitution:
     def command(self, job: Job) -> Command:
         """The command that runs `job`, after copying its inputs. Raises `InvalidInput`, `OutOfSpace`."""
         attempt, image = job.attempt, job.image
+        if image.venv is None:
+            raise Unsupported(
+                f"{attempt.image} is a loaded image, a system of its own, and this server has no sandbox to run it in",
+                advice="Install bubblewrap on the server and start it again, or build the image from a Dockerfile with "
+                "FROM python: knit image build",
+            )
         places = {mount_path(mount): mount.host for mount in attempt.outputs}
         with trees.told("copying a Run's inputs"):
             prepare_root(job.root, image, copy=True)
