@@ -1,6 +1,7 @@
 """Fill the generated parts of the docs, or check that they are up to date: `python tests/docs/generate.py [--check]`.
 
-A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; docs/openapi.json is generated.
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; docs/openapi.json
+and docs/plan.schema.json are generated as a whole.
 """
 
 from __future__ import annotations
@@ -48,7 +49,19 @@ def settings() -> str:
     return "\n".join(["| setting | default | what |", "|---|---|---|", *rows])
 
 
-GENERATORS: dict[str, Callable[[], str]] = {"states": states, "endpoints": endpoints, "settings": settings}
+def plan_keys() -> str:
+    """The keys of plan files: what they hold and what they are for."""
+    from knit_server.wire import planschema
+
+    rows = [f"| `{key.name}` | {key.kind.value} | {key.about} |" for key in planschema.PLAN]
+    for name, keys in (("inputs, outputs", planschema.MOUNT), ("log", planschema.LOG), ("on_node", planschema.WISHES)):
+        rows += [f"| `{key.name}` in {name} | {key.kind.value} | {key.about} |" for key in keys]
+    return "\n".join(["| key | holds | what |", "|---|---|---|", *rows])
+
+
+GENERATORS: dict[str, Callable[[], str]] = {
+    "states": states, "endpoints": endpoints, "settings": settings, "plan-keys": plan_keys,
+}  # fmt: skip
 
 
 def fill(text: str) -> str:
@@ -63,12 +76,23 @@ def description() -> str:
     return json.dumps(openapi.document(), indent=2, ensure_ascii=False) + "\n"
 
 
+def plan_schema() -> str:
+    """The JSON Schema of plan files, which is docs/plan.schema.json as a whole."""
+    from knit_server.wire import planschema
+
+    return json.dumps(planschema.schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+WHOLE: dict[str, Callable[[], str]] = {"openapi.json": description, "plan.schema.json": plan_schema}
+"""Files in docs/ that are generated from the first to the last line."""
+
+
 def main(arguments: list[str]) -> int:
     """Write or check all docs; 1 means that something is out of date."""
     stale = []
-    for path in [*sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md"]), ROOT / "docs" / "openapi.json"]:
+    for path in [*sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md"]), *(ROOT / "docs" / name for name in WHOLE)]:
         old = path.read_text(encoding="utf-8") if path.exists() else ""
-        new = description() if path.suffix == ".json" else fill(old)
+        new = WHOLE[path.name]() if path.name in WHOLE else fill(old)
         if new != old:
             stale.append(path.relative_to(ROOT))
             if "--check" not in arguments:
