@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal, cast
+from typing import IO, cast
 
 from knit_server.client import ids, transfer
+from knit_server.client.plans import PlanCalls
 from knit_server.client.profiles import Profile
+from knit_server.client.queries import EVERY, Depth, depths, each
 from knit_server.client.streams import Event, build_lines, events, load_lines
 from knit_server.client.transport import Query, Transport
 from knit_server.domain import times
 from knit_server.domain.errors import NotFound
 from knit_server.wire import shapes
 
-Depth = int | Literal["all"]
-"""How many steps a graph goes in one direction."""
+__all__ = ["EVERY", "Depth", "KnitClient"]
 
 
-EVERY = 1 << 62
-"""More rows than any list has."""
-
-
-class KnitClient:
+class KnitClient(PlanCalls):
     """A Knit server, reached over HTTP.
 
     Instants and durations are in milliseconds; tags are texts `key:value`. Every method raises `KnitError`: what the
@@ -67,7 +64,7 @@ class KnitClient:
         limit: int | None = None,
     ) -> list[shapes.DataDetail]:
         """Find Data with all of `tags`, with a timestamp in [since, since + duration); the `limit` oldest, if given."""
-        query = [*_each("tag", tags), *_window(since, duration)]
+        query = [*each("tag", tags), *_window(since, duration)]
         return cast("list[shapes.DataDetail]", self._http.found("find_data", query, limit))
 
     def each_data(
@@ -77,7 +74,7 @@ class KnitClient:
 
         Data that come to the end of the list meanwhile are given, too, none is given twice.
         """
-        return self._http.rows("find_data", [*_each("tag", tags), *_window(since, duration)], limit)
+        return self._http.rows("find_data", [*each("tag", tags), *_window(since, duration)], limit)
 
     def show_data(self, knit_id: str) -> shapes.DataDetail:
         """Return one Data. Raises `NotFound`."""
@@ -151,95 +148,8 @@ class KnitClient:
 
     def data_lineage(self, knit_id: str, *, upstream: Depth = "all", downstream: Depth = "all") -> shapes.Lineage:
         """Follow a Data so many steps to what made it and to what was made from it."""
-        query = _depths(upstream, downstream)
+        query = depths(upstream, downstream)
         return cast("shapes.Lineage", self._http.json("data_lineage", query, knitId=knit_id))
-
-    # --- Plans --------------------------------------------------------------------------------------------------------
-
-    def find_plans(
-        self,
-        *,
-        active: bool | None = None,
-        image: str | None = None,
-        in_tags: Iterable[str] = (),
-        out_tags: Iterable[str] = (),
-        archived: bool = False,
-        limit: int | None = None,
-    ) -> list[shapes.PlanDetail]:
-        """Find Plans by activity, image (`name[:tag]`), tags that one input asks for and that one output gives.
-
-        Plans in the archive are found only with `archived`.
-        """
-        query = _plans_asked(active, image, in_tags, out_tags, archived)
-        return cast("list[shapes.PlanDetail]", self._http.found("find_plans", query, limit))
-
-    def each_plan(
-        self,
-        *,
-        active: bool | None = None,
-        image: str | None = None,
-        in_tags: Iterable[str] = (),
-        out_tags: Iterable[str] = (),
-        limit: int = EVERY,
-    ) -> Iterator[shapes.PlanDetail]:
-        """Go through at most `limit` of what `find_plans` returns; pages are fetched as they are needed."""
-        return self._http.rows("find_plans", _plans_asked(active, image, in_tags, out_tags), limit)
-
-    def show_plan(self, plan_id: str) -> shapes.PlanDetail:
-        """Return one Plan. Raises `NotFound`."""
-        return cast("shapes.PlanDetail", self._http.json("show_plan", planId=plan_id))
-
-    def apply_plan(self, spec: Mapping[str, object]) -> shapes.PlanDetail:
-        """Register a Plan (`wire.planfile.read` makes `spec` from YAML). Raises `Conflict` if it is there already."""
-        return cast("shapes.PlanDetail", self._http.json("apply_plan", body=dict(spec)))
-
-    def dry_run_plan(self, spec: Mapping[str, object]) -> shapes.DryRun:
-        """Return what `apply_plan` would do now. Nothing is changed."""
-        return cast("shapes.DryRun", self._http.json("apply_plan", [("dry_run", "true")], body=dict(spec)))
-
-    def edit_resources(
-        self, plan_id: str, *, set: Mapping[str, str] | None = None, unset: Iterable[str] = ()  # noqa: A002
-    ) -> shapes.PlanDetail:  # fmt: skip
-        """Change what the Runs of a Plan ask for; what is both set and unset has no limit then."""
-        body = {"set": dict(set or {}), "unset": list(unset)}
-        return cast("shapes.PlanDetail", self._http.json("edit_resources", body=body, planId=plan_id))
-
-    def edit_annotations(
-        self, plan_id: str, *, add: Iterable[str] = (), remove: Iterable[str] = (), remove_keys: Iterable[str] = ()
-    ) -> shapes.PlanDetail:
-        """Change the annotations (`key=value`) of a Plan: removals first, then additions."""
-        body = {"add": list(add), "remove": list(remove), "remove_key": list(remove_keys)}
-        return cast("shapes.PlanDetail", self._http.json("edit_annotations", body=body, planId=plan_id))
-
-    def set_service_account(self, plan_id: str, name: str | None) -> shapes.PlanDetail:
-        """Set the service account of a Plan, or with None, take it away."""
-        if name is None:
-            return cast("shapes.PlanDetail", self._http.json("unset_service_account", planId=plan_id))
-        body = {"service_account": name}
-        return cast("shapes.PlanDetail", self._http.json("set_service_account", body=body, planId=plan_id))
-
-    def archive_plan(self, plan_id: str, *, undo: bool = False) -> shapes.PlanDetail:
-        """Hide a Plan and let it match nothing any more, or undo that. Raises `Conflict` if that closes a cycle."""
-        name = "unarchive_plan" if undo else "archive_plan"
-        return cast("shapes.PlanDetail", self._http.json(name, planId=plan_id))
-
-    def plan_schema(self) -> shapes.Json:
-        """Return the JSON Schema of plan files."""
-        return cast("shapes.Json", self._http.json("plan_schema"))
-
-    def set_active(self, plan_id: str, active: bool) -> shapes.PlanDetail:
-        """Switch a Plan on or off."""
-        name = "activate_plan" if active else "deactivate_plan"
-        return cast("shapes.PlanDetail", self._http.json(name, planId=plan_id))
-
-    def plan_details(self, plan_id: str) -> shapes.Json:
-        """Return what Knit knows of a Plan beyond Knitfab's fields."""
-        return cast("shapes.Json", self._http.json("plan_details", planId=plan_id))
-
-    def plan_graph(self, plan_id: str, *, upstream: Depth = "all", downstream: Depth = "all") -> shapes.PlanGraph:
-        """Follow a Plan so many Plans to those that can feed it and those it can feed."""
-        query = _depths(upstream, downstream)
-        return cast("shapes.PlanGraph", self._http.json("plan_graph", query, planId=plan_id))
 
     # --- Runs ---------------------------------------------------------------------------------------------------------
 
@@ -324,7 +234,7 @@ class KnitClient:
         """Build the directory `context` as the image `name`; `progress` is told each line of the build."""
         archive = transfer.pack_context(Path(context))
         arguments = [f"{key}={value}" for key, value in (build_args or {}).items()]
-        query = [("name", name), ("dockerfile", dockerfile), *_each("arg", arguments)]
+        query = [("name", name), ("dockerfile", dockerfile), *each("arg", arguments)]
         with self._http.stream("build_image", query, content=archive, headers=transfer.ARCHIVE) as response:
             return build_lines(self._http.blocks(response), progress)
 
@@ -341,7 +251,7 @@ class KnitClient:
         `sent` is told bytes sent so far, `progress` each line of the server's work.
         """
         with transfer.blocks_of(archive, sent) as content, self._http.stream(
-            "load_images", _each("name", names), content=content, headers=transfer.PLAIN_ARCHIVE
+            "load_images", each("name", names), content=content, headers=transfer.PLAIN_ARCHIVE
         ) as response:  # fmt: skip
             return load_lines(self._http.blocks(response), progress)
 
@@ -369,13 +279,16 @@ class KnitClient:
 
     # --- the server ---------------------------------------------------------------------------------------------------
 
-    def events(self, after: int | None = None) -> Iterator[Event]:
+    def events(self, after: int | None = None, *, greet: bool = False) -> Iterator[Event]:
         """Follow all changes, from now or from behind the event `after`. Ends when the server closes the stream.
 
-        An event of kind `reset` means that `after` is too old: what is known must be fetched anew.
+        An event of kind `reset` means that `after` is too old: what is known must be fetched anew. With `greet` the
+        first one is of kind `open`: from then on nothing is missed, so that is the time to fetch what is known.
         """
         headers = {"Accept": "text/event-stream"} | ({} if after is None else {"Last-Event-ID": str(after)})
         with self._http.stream("events", headers=headers) as response:
+            if greet:
+                yield Event(id=after, kind="open", data={})
             yield from events(self._http.blocks(response))
 
     def why(self, what: str, plan_id: str | None = None) -> shapes.Why:
@@ -390,20 +303,9 @@ class KnitClient:
         """Return how the server is: version, executor, capacity, Runs by status, store, database."""
         return cast("shapes.Json", self._http.json("health"))
 
-
-def _each(name: str, values: Iterable[str]) -> list[tuple[str, str]]:
-    return [(name, value) for value in values]
-
-
-def _plans_asked(
-    active: bool | None, image: str | None, in_tags: Iterable[str], out_tags: Iterable[str], archived: bool = False
-) -> list[tuple[str, str]]:
-    query = [*_each("in_tag", in_tags), *_each("out_tag", out_tags)]
-    if archived:
-        query.append(("archived", "true"))
-    if active is not None:
-        query.append(("active", "true" if active else "false"))
-    return query if image is None else [*query, ("image", image)]
+    def checks(self) -> list[shapes.Check]:
+        """Let the server look whether its database, store and disk do what they must."""
+        return cast("list[shapes.Check]", self._http.json("health_checks"))
 
 
 def _runs_asked(
@@ -416,10 +318,6 @@ def _runs_asked(
 def _window(since: int | None, duration: int | None) -> list[tuple[str, str]]:
     query = [] if since is None else [("since", times.format_instant(since))]
     return query if duration is None else [*query, ("duration", f"{duration}ms")]
-
-
-def _depths(upstream: Depth, downstream: Depth) -> Sequence[tuple[str, str]]:
-    return [("upstream", str(upstream)), ("downstream", str(downstream))]
 
 
 def _downstream(wanted: bool) -> Query:
