@@ -128,6 +128,12 @@ def nearest(tx: Transaction, asked: Tags, *, limit: int) -> list[KnitId]:
     return [KnitId(row.knit_id) for row in tx.execute(query)]
 
 
+def newest(tx: Transaction, limit: int) -> list[KnitId]:
+    """Return the Data that were made last, the newest first."""
+    query = sa.select(tables.data.c.knit_id).order_by(tables.data.c.seq.desc()).limit(limit)
+    return [KnitId(row.knit_id) for row in tx.execute(query)]
+
+
 def ahead_of(tx: Transaction, run: Run) -> int:
     """Return how many waiting Runs are older than `run`, counting no further than `_COUNTED`."""
     mine = sa.select(_run.c.seq).where(_run.c.run_id == run.run_id).scalar_subquery()

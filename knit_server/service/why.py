@@ -218,7 +218,8 @@ def _has_image(ctx: Context, plan: Plan) -> bool:
 
 
 def _nearest(tx: Transaction, asked: Tags) -> Sequence[Data]:
-    found = rows.nearest(tx, asked, limit=_NEAREST)
+    """Return Data that share tags with an input, and the newest: one of these may have been meant for it."""
+    found = list(dict.fromkeys([*rows.nearest(tx, asked, limit=_NEAREST), *rows.newest(tx, _NEAREST)]))
     known = data.many(tx, found)
     return [known[knit_id] for knit_id in found]
 

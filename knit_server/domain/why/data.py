@@ -73,7 +73,7 @@ def survey(data: Data, plans: Sequence[Plan], uses: Callable[[Tag], int], *, eve
 
     Near are the inputs for which it lacks one tag and has another, or a tag that looks like the missing one. Those it
     was probably meant for come first, then those with which it shares the rarest tag; `uses` says how many Data carry
-    one. With `every_input` all the others are near.
+    one. Other inputs of a Plan that it fits are left out. With `every_input` all that it does not fit are near.
     """
     fits, near = [], []
     for plan in plans:
@@ -83,6 +83,8 @@ def survey(data: Data, plans: Sequence[Plan], uses: Callable[[Tag], int], *, eve
                 fits.append((plan, asked))
             elif gap and (every_input or _is_near(asked, gap, data.tags)):
                 near.append(Near(plan=plan, input=asked, gap=gap))
+    if not every_input:  # what the Data does in a Plan that it fits is told already
+        near = [each for each in near if all(each.plan.plan_id != plan.plan_id for plan, _ in fits)]
     near.sort(key=lambda each: _distance(each, data.tags, uses))
     return Survey(fits=tuple(fits), near=tuple(near if every_input else near[:NEAR]))
 
@@ -172,8 +174,7 @@ def _of_near(data: Data, near: Near) -> Point:
 def _is_near(asked: Input, gap: Tags, have: Tags) -> bool:
     if len(gap) > 1 or gap[0].is_system:
         return False
-    shares = len(asked.tags) > 1 or any(tag.key == gap[0].key for tag in have)
-    return shares or lookalike(gap[0], have) is not None
+    return len(asked.tags) > 1 or lookalike(gap[0], have) is not None
 
 
 def _distance(near: Near, have: Tags, uses: Callable[[Tag], int]) -> tuple[int, bool, int, str, str]:

@@ -45,12 +45,10 @@ class PlanFacts:
 def explain_plan(facts: PlanFacts) -> Explanation:
     """Say why a Plan made the Runs that it made, and why not more."""
     plan = facts.plan
-    points = [
-        *obstacles(plan, facts.room, has_image=facts.has_image),
-        *(_of_input(facts, each) for each in plan.inputs),
-    ]
-    if (off := switched_off(plan)) is not None:
-        points.insert(0, off)
+    points = [off] if (off := switched_off(plan)) is not None else []
+    if not plan.archived:
+        points += obstacles(plan, facts.room, has_image=facts.has_image)
+        points += [_of_input(facts, each) for each in plan.inputs]
     if facts.made.counts:
         points.append(_of_runs(facts))
     return Explanation(

@@ -216,8 +216,12 @@ def lookalike(tag: Tag, have: Tags) -> Tag | None:
 
 
 def candidates(asked: Input, nearest: Sequence[Data]) -> tuple[Point, ...]:
-    """Say of the Data that come nearest to an input what keeps each from fitting; the nearest first."""
-    rated = [(gap, each) for each in nearest if (gap := missing(asked, each)) is not None]
+    """Say of the Data that come nearest to an input what keeps each from fitting; the nearest first.
+
+    A Data that shares no tag with the input counts only for one that looks like a missing one.
+    """
+    gaps = [(gap, each) for each in nearest if (gap := missing(asked, each)) is not None]
+    rated = [(gap, each) for gap, each in gaps if len(gap) < len(asked.tags) or meant(gap, each.tags)]
     rated.sort(key=lambda pair: (len(pair[0]), transient(pair[1].status) == FAILED))
     return tuple(_candidate(each, gap) for gap, each in rated[:NEAREST])
 

@@ -144,6 +144,7 @@ def _end(facts: RunFacts) -> Point:
         Code.VANISHED: "its program vanished",
         Code.STUCK: "its program could not be started",
     }.get(code) or "its program failed"
+    told = told if facts.plan.spec is not None else "its upload did not come to its end"
     text = f"{told}: exit code {exit_.code}, {exit_.message or 'without a word'}{_circumstances(facts)}"
     detail = {"exit": {"code": exit_.code, "message": exit_.message}, **_surroundings(facts)}
     return Point(code=code, text=_noted(text, facts.note), detail=detail, step=_remedy(facts, code))
