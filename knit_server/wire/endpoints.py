@@ -92,7 +92,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "archive only with archived=true.",
     ),
     Endpoint(
-        name="apply_plan", method="POST", path="/plans", query=("dry_run",), request="PlanSpec", response="PlanDetail",
+        name="apply_plan", method="POST", path="/plans", query=("dry_run",), request="PlanSpec", response="Applied",
         summary="Register a Plan. With dry_run=true nothing is changed, and a DryRun says what would happen.",
     ),
     Endpoint(
@@ -230,6 +230,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         name="health", method="GET", path="/health", response="Json",
         summary="Tell how the server is: version, executor, capacity, Runs by status, store, database.",
+    ),
+    Endpoint(
+        name="health_checks", method="GET", path="/health/checks", response="[Check]",
+        summary="Look whether database, store and disk do what they must, and tell what to do where they do not.",
     ),
 )  # fmt: skip
 

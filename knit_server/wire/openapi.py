@@ -39,6 +39,8 @@ QUERY: Mapping[str, tuple[Schema, str]] = {
     "limit": ({"type": "integer", "minimum": 1}, f"Most rows of a page; never more than {MAX_PAGE}."),
     "cursor": ({"type": "string"}, "Where the page begins: taken from the Link of the page before."),
     "active": ({"type": "boolean"}, "Whether the Plans are active."),
+    "archived": ({"type": "boolean", "default": False}, "Also the Plans in the archive."),
+    "dry_run": ({"type": "boolean", "default": False}, "Change nothing; answer with a DryRun."),
     "image": ({"type": "string"}, "The image of the Plans, as NAME or NAME:TAG."),
     "upstream": (_DEPTH, "How many steps against the arrows: a number, or all."),
     "downstream": (_DEPTH, "How many steps with the arrows: a number, or all."),

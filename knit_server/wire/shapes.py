@@ -123,6 +123,10 @@ class DryRun(TypedDict):
     plan: NotRequired[Json]
 
 
+Applied = PlanDetail | DryRun
+"""What applying a Plan answers: the Plan, or with dry_run what would happen."""
+
+
 class ExitShape(TypedDict):
     """How a Run ended."""
 
@@ -239,6 +243,15 @@ class Image(TypedDict):
     env: dict[str, str]
     warnings: list[str]
     volumes: list[str]
+
+
+class Check(TypedDict):
+    """What was found about a part of the server: `level` is ok, warn or fail; `advice` may be empty."""
+
+    name: str
+    level: str
+    told: str
+    advice: str
 
 
 class FileEntry(TypedDict):
