@@ -14,4 +14,4 @@ class Health(KnitHandler):
     @web.authenticated
     async def get(self) -> None:
         """Tell how the server is."""
-        await self.reply(dict, health.health)
+        await self.reply(dict, health.health, self.host.status())
