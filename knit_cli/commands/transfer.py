@@ -47,6 +47,7 @@ def push(sources: tuple[str, ...], tag: tuple[str, ...], name: bool, dereference
             wanted = tags.normal([*common, _name_of(source)] if name else common)
             detail = _push_one(knit, f"[[{number}/{len(sources)}]]", source, wanted, dereference)
             output.emit(("\n" if pushed else "") + output.as_json(detail))
+            output.end_line()
             pushed += 1
     if not pushed:
         raise InvalidInput("nothing was pushed", advice="Check the paths of the sources.")
@@ -90,6 +91,8 @@ def pull(knit_id: str, dest: str, extract: bool) -> None:
     name = session.file_id(knit_id)
     if dest == "-" and extract:
         raise frame.usage("--extract needs a directory, not -")
+    if dest == "-":
+        output.refuse_terminal("an archive", "Send it on: knit data pull KNIT_ID - | tar -tz, or leave out the -.")
     folder = Path(os.path.expanduser(dest)) if dest.startswith("~/") else Path(dest)
     summary = "downloading data is rejected by server (status code = {code})"
     with session.connected() as knit, session.refused(summary):
