@@ -8,7 +8,7 @@ declared are usage errors.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import click
 
@@ -71,4 +71,12 @@ class Words:
     def _hint(self, name: str) -> str:
         if not name.startswith("--") and name[:2] in self._flags:
             return f" (write {name[:2]} {name[2:]}: flags stand apart from each other and from their values)"
-        return " (if it is no flag, write -- before it)"
+        return likely(name, self._flags) or " (if it is no flag, write -- before it)"
+
+
+def likely(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean X?` if one of the known words is much like `word`, else nothing."""
+    import difflib
+
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
