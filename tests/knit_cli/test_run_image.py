@@ -95,15 +95,17 @@ def lines(*values: object) -> Answer:
 
 
 def test_build(ready, server, home) -> None:
-    """The directory goes as tar.gz; progress and warnings go to stderr, the image to stdout."""
+    """The directory goes as tar.gz; progress and warnings, each once, go to stderr, the image to stdout."""
     (home / "ctx").mkdir()
     (home / "ctx" / "Dockerfile.x").write_text("FROM python:3.11\n")
-    server.on("POST /images", lambda asked: lines({"progress": "step 1"}, {"image": IMAGE}))
+    progress = [{"progress": "step 1"}, {"progress": "warning: base differs"}]
+    server.on("POST /images", lambda asked: lines(*progress, {"image": IMAGE}))
     words = ["-t", "x:1", "ctx", "--build-arg", "A=b=c", "-f", "ctx/Dockerfile.x"]
     result = ready("image", "build", *words)
     assert (result.code, json.loads(result.out)) == (0, IMAGE)
     assert result.err.splitlines()[0] == "step 1"
     assert "[WARN] base differs" in result.err
+    assert result.err.count("base differs") == 1
     assert server.last.query == [("name", "x:1"), ("dockerfile", "Dockerfile.x"), ("arg", "A=b=c")]
     with tarfile.open(fileobj=io.BytesIO(server.last.body)) as tar:
         assert tar.getnames() == ["Dockerfile.x"]

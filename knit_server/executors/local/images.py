@@ -95,8 +95,7 @@ class LocalImageStore:
             key = venvs.key_of(parts, recipe.env)
             with self._venvs.held(key):
                 venv = self._venvs.get(key) or self._new_venv(key, recipe, source, progress)
-                digest = self._commit(stage, recipe, venv, name)
-        progress(f"built {name} ({digest[:19]})")
+                self._commit(stage, recipe, venv, name)
         return self.resolve(name)
 
     def list(self) -> list[Image]:
