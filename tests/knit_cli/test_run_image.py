@@ -48,15 +48,17 @@ def test_log(ready, server, words, query) -> None:
 
 
 def test_following_waits_for_the_start(ready, server, monkeypatch) -> None:
-    """With --follow, a Run that has not started is waited for, and that is said once."""
+    """With --follow, a Run that has not started is waited for; each status is said once, and what holds it up."""
     monkeypatch.setattr("knit_cli.commands.run.POLL", 0)
-    statuses = iter(["waiting", "ready", "running"])
+    statuses = iter(["waiting", "waiting", "ready", "ready", "running"])
+    notes = iter([None, "asks for too much"])
+    server.on("GET /runs/r1/details", lambda asked: Answer({"note": next(notes)}))
     server.on("GET /runs/r1", lambda asked: Answer({**RUN, "status": next(statuses)}))
     server.on("GET /runs/r1/log", chunks=[b"one\n"])
     result = ready("run", "show", "--log", "--follow", "r1")
     assert result.out == "one\n"
-    assert result.err.count("\n") == 1
-    assert "the Run is waiting; waiting for it to start..." in result.err
+    told = [line.partition(" the Run is ")[2] or line.partition(" note: ")[2] for line in result.err.splitlines()]
+    assert told == ["waiting; waiting for it to start...", "ready; waiting for it to start...", "asks for too much"]
 
 
 def test_log_cut_off(ready, server) -> None:
