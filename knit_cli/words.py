@@ -31,9 +31,9 @@ class Words:
 
     def canonical(self) -> list[str]:
         """Return the same words as `--flag value` ... `--` positionals. Raises `UsageError` if they are too few."""
-        least = sum(each.required for each in self._arguments)
-        if len(self._positionals) < least:
-            raise click.UsageError("not enough args", ctx=self._ctx)
+        needed = [str(each.metavar or each.name) for each in self._arguments if each.required]
+        if missing := needed[len(self._positionals) :]:
+            raise click.UsageError(f"not enough args: {' and '.join(missing)} missing", ctx=self._ctx)
         if len(self._positionals) > len(self._arguments) and all(each.nargs == 1 for each in self._arguments):
             raise click.UsageError("too much args", ctx=self._ctx)
         return [*self._values, "--", *self._positionals]

@@ -73,7 +73,8 @@ class KnitExtension(ExtensionApp):
             context = await self.host.workers.call(engine.open, exclusive=self.exclusive)
             self.host.open(context, shared=engine.is_shared, status=lambda: engine.status)
             await self.host.workers.call(engine.announce, await self.host.workers.call(address, serverapp))
-            self.log.info("Knit is ready, home %s. To use it: knit init %s", engine.home.path, engine.home.profile)
+            if not self.exclusive:  # otherwise the command that serves says so
+                self.log.info("Knit is ready, home %s; next: knit init %s", engine.home.path, engine.home.profile)
         except KnitError as err:
             self._failed(err)
 
