@@ -118,7 +118,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         name="run_details", method="GET", path="/runs/{runId}/details", response="Json",
-        summary="Tell what Knit knows of a Run beyond Knitfab's fields: attempt, image digest, sandbox, what holds it up.",
+        summary="Tell what Knit knows of a Run beyond Knitfab's fields: attempt, image digest, sandbox, its trouble.",
     ),
     Endpoint(
         name="run_log", method="GET", path="/runs/{runId}/log", query=("follow",), response=LOG,

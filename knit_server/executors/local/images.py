@@ -267,7 +267,7 @@ class LocalImageStore:
                 f"there is no image {wanted} on this machine" + (f"; did you mean {near[0]}?" if near else ""),
                 advice=advice
                 or f"Build it: knit image build -t {wanted} DIR\n"
-                f"or give an image that you have this name: knit image tag {near[0] if near else 'EXISTING'} {wanted}",
+                f"or name an image of yours so: knit image tag {near[0] if near else 'EXISTING'} {wanted}",
             )
         return tags[wanted]
 
