@@ -82,9 +82,9 @@ def show(run_id: str, log: bool, follow: bool) -> None:
 
 
 def _await_start(knit: KnitClient, run_id: str) -> None:
-    """Wait while the Run has not started: until then there is no log to follow. Say once what holds it up."""
+    """Wait while a Run that keeps a log has not started: there is none to follow yet. Say once what holds it up."""
     told: set[str] = set()
-    while (status := knit.show_run(run_id)["status"]) in _BEFORE_LOG:
+    while (run := knit.show_run(run_id))["log"] is not None and (status := run["status"]) in _BEFORE_LOG:
         if status not in told:
             told.add(status)
             output.log(f"the Run is {status}; waiting for it to start...")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from double import Answer
 
-RUN = {"runId": "r1", "status": "done", "updatedAt": "2026-01-01T00:00:00+00:00", "plan": {"planId": "p1"}}
+RUN = {"runId": "r1", "status": "done", "updatedAt": "2026-01-01T00:00:00+00:00", "plan": {"planId": "p1"}, "log": {}}
 IMAGE: dict[str, Any] = {"digest": "d", "names": ["x:1"], "warnings": ["base differs"]}
 
 
@@ -59,6 +59,14 @@ def test_following_waits_for_the_start(ready, server, monkeypatch) -> None:
     assert result.out == "one\n"
     told = [line.partition(" the Run is ")[2] or line.partition(" note: ")[2] for line in result.err.splitlines()]
     assert told == ["waiting; waiting for it to start...", "ready; waiting for it to start...", "asks for too much"]
+
+
+def test_following_does_not_wait_for_a_log_that_will_not_be(ready, server) -> None:
+    """A Run whose Plan keeps no log is not waited for, since nothing would ever come: the server says so at once."""
+    server.on("GET /runs/r1", {**RUN, "status": "waiting", "log": None})
+    server.on("GET /runs/r1/log", lambda asked: Answer({"message": "Run r1 has no log"}, status=404))
+    result = ready("run", "show", "--log", "--follow", "r1")
+    assert (result.code, result.err) == (1, "cannot get log of runId:r1\nRun r1 has no log\n")
 
 
 def test_log_cut_off(ready, server) -> None:
