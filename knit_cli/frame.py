@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import click
 
 from knit_cli import ids
-from knit_cli.words import Words
+from knit_cli.words import Words, likely
 from knit_server.domain.errors import InvalidInput
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -135,8 +135,8 @@ class Group(click.Group):
         name = args[0]
         command = self.get_command(ctx, name)
         if command is None:
-            told = f"unknown flag: {name}" if name.startswith("-") and name != "-" else f"unknown subcommand: {name}"
-            raise click.UsageError(told, ctx=ctx)
+            told = "unknown flag" if name.startswith("-") and name != "-" else "unknown subcommand"
+            raise click.UsageError(f"{told}: {name}{likely(name.lstrip('-'), self.table)}", ctx=ctx)
         return name, command, args[1:]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -39,10 +39,12 @@ def options(unit: str) -> Callable[[_F], _F]:
     return declare
 
 
-def checked(form: str) -> str:
-    """Return `form` if it is one. Raises `UsageError`."""
+def checked(form: str, target: str | None) -> str:
+    """Return `form` if it is one, and one that can be shown where it goes. Raises `UsageError`, `InvalidInput`."""
     if form not in FORMS:
         raise frame.usage(f"--format is one of {', '.join(FORMS)}, not {form!r}")
+    if form == "png" and target is None:
+        output.refuse_terminal("a picture", "Name a file: -o graph.png.")
     return form
 
 

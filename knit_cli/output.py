@@ -9,6 +9,8 @@ from typing import IO
 
 import click
 
+from knit_server.domain.errors import InvalidInput
+
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _ESCAPED = str.maketrans(_ESCAPES)
 
@@ -32,6 +34,18 @@ def emit(text: str) -> None:
 def binary_stdout() -> IO[bytes]:
     """Return stdout for bytes."""
     return sys.stdout.buffer
+
+
+def end_line() -> None:
+    """End a result that is kept without a newline, where a prompt would follow it: on a terminal."""
+    if sys.stdout.isatty():
+        emit("\n")
+
+
+def refuse_terminal(what: str, advice: str) -> None:
+    """Raise `InvalidInput` if stdout is a terminal, which `what`, being no text, would confuse."""
+    if sys.stdout.isatty():
+        raise InvalidInput(f"{what} is not written to a terminal", advice=advice)
 
 
 def say(text: str) -> None:

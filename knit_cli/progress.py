@@ -1,4 +1,4 @@
-"""Progress of transfers on stderr: a live bar on a terminal, a single closing line elsewhere."""
+"""Progress of transfers on stderr: a live bar and a closing line on a terminal, nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ class Meter:
         self._total = total
         self._done = 0
         self._started = time.monotonic()
+        self._shown = sys.stderr.isatty()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._waiting: threading.Timer | None = None
 
     def __enter__(self) -> Meter:
-        if sys.stderr.isatty():
+        if self._shown:
             self._bar = _bar()
             self._task = self._bar.add_task("", total=self._total, speed="")
             self._bar.start()
@@ -41,7 +42,7 @@ class Meter:
         if self._waiting is not None:
             self._waiting.cancel()
         self._stop()
-        if kind is None:
+        if kind is None and self._shown:
             self._summary()
 
     def step(self, done: int, path: str) -> None:

@@ -8,7 +8,7 @@ declared are usage errors.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import click
 
@@ -31,9 +31,9 @@ class Words:
 
     def canonical(self) -> list[str]:
         """Return the same words as `--flag value` ... `--` positionals. Raises `UsageError` if they are too few."""
-        least = sum(each.required for each in self._arguments)
-        if len(self._positionals) < least:
-            raise click.UsageError("not enough args", ctx=self._ctx)
+        needed = [str(each.metavar or each.name) for each in self._arguments if each.required]
+        if missing := needed[len(self._positionals) :]:
+            raise click.UsageError(f"not enough args: {' and '.join(missing)} missing", ctx=self._ctx)
         if len(self._positionals) > len(self._arguments) and all(each.nargs == 1 for each in self._arguments):
             raise click.UsageError("too much args", ctx=self._ctx)
         return [*self._values, "--", *self._positionals]
@@ -71,4 +71,12 @@ class Words:
     def _hint(self, name: str) -> str:
         if not name.startswith("--") and name[:2] in self._flags:
             return f" (write {name[:2]} {name[2:]}: flags stand apart from each other and from their values)"
-        return " (if it is no flag, write -- before it)"
+        return likely(name, self._flags) or " (if it is no flag, write -- before it)"
+
+
+def likely(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean X?` if one of the known words is much like `word`, else nothing."""
+    import difflib
+
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -76,7 +76,13 @@ class Engine:
     @property
     def is_busy(self) -> bool:
         """Whether Runs are being executed or finished by this process."""
-        return self._scheduler is not None and bool(self._scheduler._drives)
+        return self._scheduler is not None and self._scheduler.is_busy
+
+    @property
+    def status(self) -> str:
+        """How Knit stands, in a word or two for monitors: `ok`, or what has stopped."""
+        stopped = self.schedules and self._scheduler is not None and not self._scheduler.alive
+        return "scheduler stopped" if stopped else "ok"
 
     @property
     def is_shared(self) -> bool:
@@ -103,7 +109,7 @@ class Engine:
                 opened.callback(self.ctx.signals.subscribe(lambda topics: self.home.wake_holder()))
             with self._guard:
                 if self._closed:  # while it was opening
-                    raise Unavailable("Knit was stopped before it had started")
+                    raise Unavailable("Knit was stopped before it had started", advice="Start it again.")
                 self._opened = opened.pop_all()
             if not holds:
                 lock.when_free(self._take_over)

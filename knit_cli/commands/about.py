@@ -17,6 +17,7 @@ _DISTRIBUTION = "knit-platform"
 def version() -> None:
     """Print version and commit, without a newline."""
     output.emit(f"{__version__} (commit: {_commit()})")
+    output.end_line()
 
 
 @click.command(
@@ -69,7 +70,7 @@ def _notices() -> list[str]:
             lines.append(f"{found.metadata['Name']} {found.version}: {_licence(found.metadata)}")
         for requirement in found.requires or ():
             match = re.match(r"[A-Za-z0-9._-]+", requirement)
-            needed = match.group().lower() if match and "extra ==" not in requirement else None
+            needed = re.sub(r"[-_.]+", "-", match.group().lower()) if match and "extra ==" not in requirement else None
             if needed and needed not in seen:
                 seen.add(needed)
                 queue.append(needed)

@@ -92,7 +92,7 @@ def lineage(
     knit_id: str, upstream: bool | None, downstream: bool | None, numbers: str, form: str, target: str | None
 ) -> None:
     """Print the graph."""
-    form = graphs.checked(form)
+    form = graphs.checked(form, target)
     up, down = session.directions(upstream, downstream, numbers)
     with session.connected() as knit, session.refused(f"data not found: {knit_id}"):
         found = knit.data_lineage(knit_id, upstream=up, downstream=down)

@@ -39,9 +39,10 @@ def build(directory: str, tag: str | None, file: str | None, build_arg: tuple[st
     context = Path(directory)
     dockerfile = "Dockerfile" if file is None else _inside(context, Path(file))
     with session.connected() as knit, session.refused("the image cannot be built (status code = {code})"):
-        built = knit.build_image(context, tag, dockerfile=dockerfile, build_args=arguments, progress=output.say)
+        lines = _Lines()
+        built = knit.build_image(context, tag, dockerfile=dockerfile, build_args=arguments, progress=lines.show)
     for warning in built["warnings"]:
-        output.log(f"[WARN] {warning}")
+        lines.warn(warning)
     output.log(f"[OK] built: {', '.join(built['names'])}")
     output.print_json(built)
 
@@ -79,6 +80,27 @@ def tag(name: str, new: str) -> None:
     """Give the name; the image goes to stdout as JSON."""
     with session.connected() as knit, session.refused(f"image {name} cannot be named {new}"):
         output.print_json(knit.tag_image(name, new))
+
+
+class _Lines:
+    """Shows the lines of a build; a warning comes once, though it is among them and with the image."""
+
+    def __init__(self) -> None:
+        self._warned: set[str] = set()
+
+    def show(self, line: str) -> None:
+        """Show a line of the build."""
+        told, colon, warning = line.partition(": ")
+        if colon and told == "warning":
+            self.warn(warning)
+        else:
+            output.say(line)
+
+    def warn(self, warning: str) -> None:
+        """Show a warning that was not shown yet."""
+        if warning not in self._warned:
+            self._warned.add(warning)
+            output.log(f"[WARN] {warning}")
 
 
 def _pair(word: str) -> tuple[str, str]:

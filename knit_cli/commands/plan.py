@@ -92,7 +92,7 @@ def graph(
     plan_id: str, upstream: bool | None, downstream: bool | None, numbers: str, form: str, target: str | None
 ) -> None:
     """Print the graph."""
-    form = graphs.checked(form)
+    form = graphs.checked(form, target)
     up, down = session.directions(upstream, downstream, numbers)
     with session.connected() as knit, session.refused(f"planId:{plan_id} is not found"):
         found = knit.plan_graph(plan_id, upstream=up, downstream=down)

@@ -75,9 +75,7 @@ def show(run_id: str, log: bool, follow: bool) -> None:
         if not log:
             with session.refused(f"runId:{run_id} is not found"):
                 output.print_json(knit.show_run(run_id))
-            with contextlib.suppress(KnitError):  # a server that is not Knit's has no remarks
-                if note := knit.run_details(run_id).get("note"):
-                    output.log(f"note: {note}")
+            _tell_note(knit, run_id)
             return
         stdout = output.binary_stdout()
         with session.refused(f"cannot get log of runId:{run_id}"):
@@ -89,13 +87,21 @@ def show(run_id: str, log: bool, follow: bool) -> None:
 
 
 def _await_start(knit: KnitClient, run_id: str) -> None:
-    """Wait while the Run has not started: until then there is no log to follow."""
-    waits = False
-    while (status := knit.show_run(run_id)["status"]) in _BEFORE_LOG:
-        if not waits:
+    """Wait while a Run that keeps a log has not started: there is none to follow yet. Say once what holds it up."""
+    told: set[str] = set()
+    while (run := knit.show_run(run_id))["log"] is not None and (status := run["status"]) in _BEFORE_LOG:
+        if status not in told:
+            told.add(status)
             output.log(f"the Run is {status}; waiting for it to start...")
-        waits = True
+            _tell_note(knit, run_id)
         time.sleep(POLL)
+
+
+def _tell_note(knit: KnitClient, run_id: str) -> None:
+    """Tell on stderr why a Run does not move, or what it lost."""
+    with contextlib.suppress(KnitError):  # a server that is not Knit's has no remarks
+        if note := knit.run_details(run_id).get("note"):
+            output.log(f"note: {note}")
 
 
 @click.command(

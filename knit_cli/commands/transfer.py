@@ -47,6 +47,7 @@ def push(sources: tuple[str, ...], tag: tuple[str, ...], name: bool, dereference
             wanted = tags.normal([*common, _name_of(source)] if name else common)
             detail = _push_one(knit, f"[[{number}/{len(sources)}]]", source, wanted, dereference)
             output.emit(("\n" if pushed else "") + output.as_json(detail))
+            output.end_line()
             pushed += 1
     if not pushed:
         raise InvalidInput("nothing was pushed", advice="Check the paths of the sources.")
@@ -94,6 +95,8 @@ def pull(knit_id: str, dest: str, extract: bool, file: str | None) -> None:
         raise frame.usage("--extract needs a directory, not -")
     if file is not None and extract:
         raise frame.usage("--file and --extract exclude each other: a single file is never packed")
+    if dest == "-" and file is None:
+        output.refuse_terminal("an archive", "Send it on: knit data pull KNIT_ID - | tar -tz, or leave out the -.")
     folder = _folder(dest)
     summary = "downloading data is rejected by server (status code = {code})"
     with session.connected() as knit, session.refused(summary):

@@ -29,6 +29,7 @@ INIT_HINT = (
     "Set this directory up first: knit init KNIT_PROFILE_FILE "
     "(`knit serve` names that file when it is ready; on a shared server, ask its administrator)."
 )
+_AGAIN = "Is it the knitprofile that the server wrote? Take a fresh copy of that."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,9 +127,9 @@ def read_profile_file(path: Path) -> tuple[Profile, dict[str, object]]:
     try:
         entry = _yaml(text)
     except ValueError as err:
-        raise InvalidInput(f"failed to parse profile file ({path}) : {err}") from err
+        raise InvalidInput(f"failed to parse profile file ({path}) : {err}", advice=_AGAIN) from err
     if not isinstance(entry, dict):
-        raise InvalidInput(f"failed to parse profile file ({path}) : it is not a mapping with apiRoot")
+        raise InvalidInput(f"failed to parse profile file ({path}) : it is not a mapping with apiRoot", advice=_AGAIN)
     try:
         return _profile(entry), entry
     except InvalidInput as err:
@@ -194,7 +195,7 @@ def load_env(path: str | Path | None = None, *, cwd: Path | None = None) -> Knit
     except OSError:
         return KnitEnv()
     except UnicodeDecodeError as err:
-        raise InvalidInput(f"{file}: not UTF-8 text: failed to load knitenv") from err
+        raise InvalidInput(f"{file}: not UTF-8 text: failed to load knitenv", advice="Save it as UTF-8.") from err
     source = str(file)
     try:
         node, reader = first(text, source), Reader(source)

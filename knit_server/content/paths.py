@@ -21,7 +21,7 @@ def encode(text: str) -> bytes:
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as err:
-        raise InvalidInput(f"{text!a} is not a name: it holds half a character") from err
+        raise InvalidInput(f"{text!a} is not a name: it holds half a character", advice="Rename it.") from err
 
 
 def order_key(path: str) -> bytes:
@@ -32,7 +32,7 @@ def order_key(path: str) -> bytes:
 def check_path(path: str) -> None:
     """Raise `InvalidInput` unless `path` is relative, normal, and storable on every Linux file system."""
     if "\0" in path:
-        raise InvalidInput(f"the name {path!a} holds a NUL byte")
+        raise InvalidInput(f"the name {path!a} holds a NUL byte", advice="Rename it.")
     if path.startswith("/"):
         raise InvalidInput(f"the name {show(path)} is absolute", advice="Use names relative to the root of the Data.")
     parts = path.split("/")
@@ -42,7 +42,9 @@ def check_path(path: str) -> None:
         if len(encode(part)) > MAX_NAME:
             raise InvalidInput(f"the name {show(part)} is longer than {MAX_NAME} bytes", advice="Shorten it.")
     if len(parts) > MAX_DEPTH or len(path) > MAX_PATH:
-        raise InvalidInput(f"the path {show(path[:60])}... has more than {MAX_PATH} bytes or {MAX_DEPTH} names")
+        raise InvalidInput(
+            f"the path {show(path[:60])}... has more than {MAX_PATH} bytes or {MAX_DEPTH} names", advice="Shorten it."
+        )
 
 
 def clean(name: str) -> str:
@@ -61,7 +63,9 @@ def clean(name: str) -> str:
 def check_target(path: str, target: str) -> None:
     """Raise `InvalidInput` unless `target` can be the target of the symlink at `path`."""
     if not target or "\0" in target or len(encode(target)) > MAX_TARGET:
-        raise InvalidInput(f"the symlink {show(path)} has an impossible target {show(target[:80])}")
+        raise InvalidInput(
+            f"the symlink {show(path)} has an impossible target {show(target[:80])}", advice="Remove it, or mend it."
+        )
 
 
 def leaves_tree(path: str, target: str) -> bool:
@@ -110,7 +114,10 @@ class Names:
             parent = path[:at]
             kind = self._kinds.get(parent)
             if kind in ("file", "symlink"):
-                raise InvalidInput(f"{show(path)} lies below {show(parent)}, which is a {kind}, not a directory")
+                raise InvalidInput(
+                    f"{show(path)} lies below {show(parent)}, which is a {kind}, not a directory",
+                    advice="Give one of the two another name.",
+                )
             if kind is not None:
                 break
             missing.append(parent)

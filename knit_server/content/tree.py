@@ -127,7 +127,9 @@ class Tree:
         try:
             return self._by_path[path]
         except KeyError:
-            raise NotFound(f"there is no {show(path)} in this Data") from None
+            raise NotFound(
+                f"there is no {show(path)} in this Data", advice="Pull the Data to see what it holds."
+            ) from None
 
     @cached_property
     def content_id(self) -> ContentId:

@@ -139,7 +139,9 @@ class _Walk:
 
     def _enter(self, name: str, parent: int | None, prefix: str, doing: str) -> None:
         if len(self._levels) > MAX_DEPTH:
-            raise InvalidInput(f"{doing}: nested more than {MAX_DEPTH} directories deep")
+            raise InvalidInput(
+                f"{doing}: nested more than {MAX_DEPTH} directories deep", advice="Pack it into an archive of its own."
+            )
         nofollow = 0 if parent is None or self._dereference else os.O_NOFOLLOW
         with translated(doing):
             descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | nofollow, dir_fd=parent)

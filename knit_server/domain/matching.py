@@ -85,7 +85,11 @@ def probes(data: Data) -> frozenset[Tag]:
 
 
 class Index:
-    """Inputs by anchor, in memory: what the tables of the persistence layer are on disk."""
+    """Inputs by anchor, in memory: the model of what `plan_input.anchor` is on disk.
+
+    The services ask the database. This is the rule by itself, which tests hold to brute force, for whoever matches
+    against Plans that are stored nowhere.
+    """
 
     def __init__(self, uses: Callable[[Tag], int] = lambda tag: 0) -> None:
         self._uses = uses

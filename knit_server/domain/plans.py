@@ -161,7 +161,8 @@ def checked_annotations(annotations: Iterable[Annotation]) -> tuple[Annotation, 
     for each in given:
         if not each.key or len(each.key) > MAX_ANNOTATION_KEY:
             raise InvalidInput(
-                f"annotation {str(each)[:80]!r} has no key, or one of over {MAX_ANNOTATION_KEY} characters"
+                f"annotation {str(each)[:80]!r} has no key, or one of over {MAX_ANNOTATION_KEY} characters",
+                advice="Write it as key=value.",
             )
         check_text("annotation", str(each))
     return tuple(sorted(given))
@@ -324,7 +325,9 @@ def check_text(where: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as err:
-        raise InvalidInput(f"{where} {text[:80]!r} is not valid Unicode text") from err
+        raise InvalidInput(
+            f"{where} {text[:80]!r} is not valid Unicode text", advice="Write it in UTF-8, without half surrogates."
+        ) from err
     if "\0" in text:
         raise InvalidInput(f"{where} {text[:80]!r} holds a NUL character", advice="Remove it.")
 

@@ -48,12 +48,13 @@ Tags = tuple[Tag, ...]
 
 def parse(text: str) -> Tag:
     """Read `key:value`, cut at the first colon, both halves trimmed. Raises `InvalidInput`."""
-    key, colon, value = text.partition(":")
-    if not colon:
-        raise InvalidInput(
-            f"tag parse error: {text[:60]} :no key", advice="Write a tag as key:value, for example type:raw."
-        )
-    return check(Tag(key.strip(), value.strip()))
+    return check(_cut(text))
+
+
+def parse_wanted(text: str) -> Tag:
+    """Read a tag to look for, like `parse`; a `knit#transient` of any value is one, though no Data may have it."""
+    tag = _cut(text)
+    return tag if tag.key == TRANSIENT else check(tag)
 
 
 def check(tag: Tag) -> Tag:
@@ -66,7 +67,9 @@ def check(tag: Tag) -> Tag:
     try:
         str(tag).encode()
     except UnicodeEncodeError as err:
-        raise InvalidInput(f"the tag {str(tag)!r} is not valid Unicode text") from err
+        raise InvalidInput(
+            f"the tag {str(tag)!r} is not valid Unicode text", advice="Write it in UTF-8, without half surrogates."
+        ) from err
     if ":" in tag.key or (tag.key.strip().startswith(SYSTEM_PREFIX) and not tag.is_system):
         raise InvalidInput(
             f"the tag key {tag.key!r} would be read as another one",
@@ -77,7 +80,9 @@ def check(tag: Tag) -> Tag:
     if tag.key == TIMESTAMP:
         times.parse_instant(tag.value)
     if tag.key == TRANSIENT and tag.value not in (PROCESSING, FAILED):
-        raise InvalidInput(f"{TRANSIENT} is {PROCESSING} or {FAILED}, not {tag.value!r}")
+        raise InvalidInput(
+            f"{TRANSIENT} is not {tag.value!r}", advice=f"Knit knows {TRANSIENT}:{PROCESSING} and {TRANSIENT}:{FAILED}."
+        )
     return tag
 
 
@@ -125,6 +130,15 @@ def canonical(tag: Tag) -> str:
     if tag.key == TIMESTAMP:
         return f"{TIMESTAMP}:{times.format_instant(times.parse_instant(tag.value))}"
     return str(tag)
+
+
+def _cut(text: str) -> Tag:
+    key, colon, value = text.partition(":")
+    if not colon:
+        raise InvalidInput(
+            f"tag parse error: {text[:60]} :no key", advice="Write a tag as key:value, for example type:raw."
+        )
+    return Tag(key.strip(), value.strip())
 
 
 def _meaning(tag: Tag) -> str | int:

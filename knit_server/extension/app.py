@@ -71,8 +71,10 @@ class KnitExtension(ExtensionApp):
         self.engine = engine = Engine(self.settings_chosen(), on_take_over=lambda: in_loop(loop, self._took_over))
         try:
             context = await self.host.workers.call(engine.open, exclusive=self.exclusive)
-            self.host.open(context, shared=engine.is_shared)
+            self.host.open(context, shared=engine.is_shared, status=lambda: engine.status)
             await self.host.workers.call(engine.announce, await self.host.workers.call(address, serverapp))
+            if not self.exclusive:  # otherwise the command that serves says so
+                self.log.info("Knit is ready, home %s; next: knit init %s", engine.home.path, engine.home.profile)
         except KnitError as err:
             self._failed(err)
 

@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 MAX_JSON = 10 << 20
 """Longest JSON body, in bytes."""
 
-_TOLD: Mapping[int, tuple[str, str | None]] = {
+_TOLD: Mapping[int, tuple[str, str]] = {
     403: (
         "this request is not allowed: its token is missing, wrong or may not do this",
         "Send the header Authorization: token T, with the token of the profile.",
@@ -40,7 +40,7 @@ _TOLD: Mapping[int, tuple[str, str | None]] = {
         "Is apiRoot in the profile right? It ends in /knit/api. The API is documented in docs/api.md.",
     ),
     405: ("this method is not possible here", "The API is documented in docs/api.md."),
-    413: (f"the body is longer than {MAX_JSON >> 20} MiB", None),
+    413: (f"the body is longer than {MAX_JSON >> 20} MiB", "Send less at once."),
 }
 """Reason and advice for refusals that are not Knit's own errors."""
 
@@ -52,6 +52,7 @@ class KnitHandler(APIHandler):
     auth_resource: ClassVar[str] = "knit"
     ctx: Context
     _body: bytearray | None = None
+    _foreign = False
 
     def initialize(self, **kwargs: Any) -> None:
         """Note from the first moment on whether the client goes away."""
@@ -62,6 +63,17 @@ class KnitHandler(APIHandler):
         """The client has gone away."""
         super().on_connection_close()
         self.gone.set()
+
+    def check_host(self) -> bool:
+        """Refuse names that are not this machine's, where Jupyter says so (against DNS rebinding)."""
+        self._foreign = not super().check_host()
+        return not self._foreign
+
+    def check_xsrf_cookie(self) -> None:
+        """Ask for the cookie's proof only of those whose cookie let them in; all others lack a token."""
+        if hasattr(self, "_jupyter_current_user") and self.current_user is None:  # unset: Jupyter calls it again later
+            raise web.HTTPError(403)
+        super().check_xsrf_cookie()
 
     # --- before the body ----------------------------------------------------------------------------------------------
 
@@ -215,6 +227,11 @@ class KnitHandler(APIHandler):
         """Return the words for a refusal by tornado or Jupyter."""
         if isinstance(err, loopback.NotFromHere):
             return KnitError(err.told, advice="Start knit serve without --anonymous-loopback, and send the token.")
+        if self._foreign:
+            return KnitError(
+                f"the server does not answer to the name {self.request.host_name}",
+                advice="Ask it at localhost, or start it so that it may be reached by others: knit serve --host.",
+            )
         reason, advice = _TOLD.get(status_code, (None, None))
         said = err.log_message if err is not None else None
         if status_code == 403 and said and "xsrf" in said.lower():  # how to pass is Jupyter's to say

@@ -16,7 +16,7 @@ class Health(KnitHandler):
     @web.authenticated
     async def get(self) -> None:
         """Tell how the server is."""
-        await self.reply(lambda told: {**told, "apiVersion": API_VERSION}, health.health)
+        await self.reply(lambda told: {**told, "apiVersion": API_VERSION}, health.health, self.host.status())
 
 
 class Description(KnitHandler):

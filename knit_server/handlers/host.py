@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from knit_server.domain.errors import KnitError, Unavailable
 from knit_server.handlers.feed import Feed
@@ -25,6 +26,7 @@ class Host:
         self.bodies: set[BodyPipe] = set()
         self.stopping = asyncio.Event()
         self._decided = asyncio.Event()
+        self.status: Callable[[], str] = lambda: "starting"
         self._context: Context | None = None
         self._failure: KnitError = Unavailable("Knit has not started yet", advice="Try again in a moment.")
 
@@ -40,9 +42,13 @@ class Host:
             raise Unavailable(f"Knit is not running here: {self._failure.reason}", advice=self._failure.advice)
         return self._context
 
-    def open(self, context: Context, *, shared: bool = False) -> None:
-        """Serve `context` from now on. `shared`: another process may change things unseen; see `Feed.open`."""
+    def open(self, context: Context, *, shared: bool = False, status: Callable[[], str] = lambda: "ok") -> None:
+        """Serve `context` from now on. `shared`: another process may change things unseen; see `Feed.open`.
+
+        `status` tells monitors how Knit stands; it must not block.
+        """
         self._context = context
+        self.status = status
         self._decided.set()
         self.feed.open(context, shared=shared)
 

@@ -59,6 +59,6 @@ class Room:
     def _too_large(self, needs: Needs) -> str:
         return (
             f"asks for {needs.cpu:g} cores and {needs.memory / _GIB:.3g} GiB, but this machine has "
-            f"{self._capacity.cpu:g} cores and {self._capacity.memory / _GIB:.3g} GiB; lower the Plan's resources, "
-            "or start the server with --overcommit"
+            f"{self._capacity.cpu:g} cores and {self._capacity.memory / _GIB:.3g} GiB; start the server on a "
+            "larger one, or with --overcommit"
         )

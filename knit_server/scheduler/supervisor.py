@@ -102,6 +102,11 @@ class Scheduler:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether it works on Runs now."""
+        return bool(self._drives)
+
     # --- the thread ---------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:

@@ -7,13 +7,16 @@ from knit_server.persistence import runs
 from knit_server.service.context import Context
 
 
-def health(ctx: Context) -> dict[str, object]:
-    """Return version, executor, capacity and Runs by status. Asking it proves that the database answers."""
+def health(ctx: Context, status: str = "ok") -> dict[str, object]:
+    """Return version, executor, capacity and Runs by status. Asking it proves that the database answers.
+
+    `status` is `ok`, or what of Knit has stopped.
+    """
     with ctx.db.read() as tx:
         counts = runs.count_by_status(tx)
     executor, capacity = ctx.executor.describe(), ctx.executor.capacity()
     return {
-        "status": "ok",
+        "status": status,
         "version": __version__,
         "home": str(ctx.home),
         "database": ctx.db.url.get_backend_name(),

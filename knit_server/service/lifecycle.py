@@ -242,7 +242,7 @@ def project(ctx: Context) -> int:
     """Make Runs that pending nominations owe; returns how many were made."""
     with ctx.db.write() as tx:
         tx.lock_matching()
-        return projection.project(ctx, tx)
+        return projection.catch_up(ctx, tx)
 
 
 def present(ctx: Context, run_id: str) -> Run:

@@ -1,7 +1,9 @@
 """Making Runs: from a Data or a Plan that is new or changed, to nominations, to combinations, to Runs.
 
 All of it happens inside the transaction of its cause, so that a chain never waits for a poll; what would make that
-transaction too large stays pending and is done by the scheduler's `project` step. Rules: docs/rules.md, "Matching".
+transaction too large stays pending and is done by the scheduler's `project` step. Nobody works off what others left
+pending in his own transaction: a huge product of one Plan holds up no push and no other chain. Rules: docs/rules.md,
+"Matching".
 """
 
 from __future__ import annotations
@@ -42,36 +44,56 @@ def open_cause(ctx: Context, tx: Transaction, kind: str, subject: str) -> Cause:
 def nominate_data(ctx: Context, tx: Transaction, changed: Iterable[Data], cause: Cause) -> None:
     """Compare each Data with the inputs it may fit, keep what changed, and make the Runs that follow."""
     decisions: list[Decision] = []
+    owing: list[Nomination] = []
     for each in changed:
         before = {ref.input_id: ref for ref in nominations.of_data(tx, [each.knit_id]).get(each.knit_id, [])}
         candidates = before | {ref.input_id: ref for ref in nominations.anchored(tx, matching.probes(each))}
         fitting = _judge(tx, each, candidates.values(), decisions)
         nominations.remove(tx, each.knit_id, before.keys() - fitting.keys())
         fresh = [ref for input_id, ref in fitting.items() if input_id not in before]
-        nominations.add(tx, [_nomination(ref, each.knit_id, cause) for ref in fresh])
+        owing += [_nomination(ref, each.knit_id, cause) for ref in fresh]
+    nominations.add(tx, owing)
     _file(ctx, tx, cause, decisions)
-    project(ctx, tx)
+    _project(ctx, tx, owing)
 
 
 def nominate_plan(ctx: Context, tx: Transaction, plan: Plan, cause: Cause) -> None:
     """Find the usable Data that fit the inputs of a new Plan, and make the Runs that follow."""
     asked = {each.path: each for each in plan.inputs}
-    for ref in nominations.inputs_of(tx, plan.plan_id):
-        fitting = data.fitting(tx, asked[ref.path].tags)
-        nominations.add(tx, [_nomination(ref, knit_id, cause) for knit_id in fitting])
-    project(ctx, tx)
+    owing = [
+        _nomination(ref, knit_id, cause)
+        for ref in nominations.inputs_of(tx, plan.plan_id)
+        for knit_id in data.fitting(tx, asked[ref.path].tags)
+    ]
+    nominations.add(tx, owing)
+    _project(ctx, tx, owing)
 
 
-def project(ctx: Context, tx: Transaction) -> int:
-    """Make the Runs that pending nominations owe, at most `limits.runs_per_step`; returns how many were made."""
+def catch_up(ctx: Context, tx: Transaction) -> int:
+    """Make Runs that pending nominations owe, at most `limits.runs_per_step`; returns how many were made."""
     room = ctx.limits.runs_per_step
     while room > 0 and (owing := nominations.pending(tx, limit=_TOGETHER)):
-        step = Step(ctx, tx, owing)
-        room -= step.project(room)
-        step.write()
+        room -= _step(ctx, tx, owing, room)
     if room <= 0:
         tx.announce(PROJECT)
     return ctx.limits.runs_per_step - room
+
+
+def _project(ctx: Context, tx: Transaction, owing: Sequence[Nomination]) -> None:
+    """Make the Runs that new nominations owe, in their order, while there is room; the rest stays pending."""
+    room = ctx.limits.runs_per_step
+    for at in range(0, len(owing), _TOGETHER):
+        room -= _step(ctx, tx, owing[at : at + _TOGETHER], room)
+        if room <= 0:
+            tx.announce(PROJECT)
+            return
+
+
+def _step(ctx: Context, tx: Transaction, owing: Sequence[Nomination], room: int) -> int:
+    step = Step(ctx, tx, owing)
+    made = step.project(room)
+    step.write()
+    return made
 
 
 def _judge(

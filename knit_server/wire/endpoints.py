@@ -173,7 +173,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         name="run_details", method="GET", path="/runs/{runId}/details", response="Json",
-        summary="Tell what Knit knows of a Run beyond Knitfab's fields: attempt, image digest, sandbox, reasons.",
+        summary="Tell what Knit knows of a Run beyond Knitfab's fields: attempt, image digest, sandbox, its trouble.",
     ),
     Endpoint(
         name="run_log", method="GET", path="/runs/{runId}/log", query=("follow",), response=LOG,

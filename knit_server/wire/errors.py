@@ -94,7 +94,7 @@ def from_response(code: int, content: bytes | str | object, location: str | None
     error = _KIND.get(code, InvalidInput if code < 500 else KnitError)(
         reason or f"{code} {_phrase(code)}", advice=advice or (None if reason else _ADVICE.get(code)), see=see
     )
-    if code in (401, 403):
+    if code in (401, 403) and (error.advice is None or "token" in error.reason):  # who holds a profile sends no headers
         error.advice = _ADVICE[code]
     error.add_note(f"{_NOTE}{code}")  # tracebacks show it, and `code_of` reads it back
     return error

@@ -48,7 +48,7 @@ def first(text: str, source: str) -> yaml.Node | None:
         column = err.position - (text.rfind("\n", 0, err.position) + 1) + 1
         raise InvalidInput(f"{source}:{line}:{column}: {err.reason}", advice="Remove that character.") from err
     except RecursionError as err:
-        raise InvalidInput(f"{source}: it is nested too deeply") from err
+        raise InvalidInput(f"{source}: it is nested too deeply", advice="A few levels are all it needs.") from err
 
 
 class Reader:

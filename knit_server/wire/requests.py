@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from knit_server.domain import editing, images, plans, tags, times
-from knit_server.domain.errors import InvalidInput
+from knit_server.domain.errors import InvalidInput, Unsupported
 from knit_server.domain.tags import Tag
 
 _T = TypeVar("_T")
@@ -77,13 +77,16 @@ def service_account(json: object) -> editing.ServiceAccountChange:
 
 
 def tags_of_query(texts: Iterable[str]) -> tuple[Tag, ...]:
-    """Read the tags of a query, each `key:value`. Raises `InvalidInput`."""
-    return tuple(tags.parse(text) for text in texts)
+    """Read the tags to look for, each `key:value`. Raises `InvalidInput`.
+
+    A `knit#transient` that no Data can have is let through: nothing is found, as with Knitfab.
+    """
+    return tuple(tags.parse_wanted(text) for text in texts)
 
 
 def user_tags_of_query(texts: Iterable[str]) -> tuple[Tag, ...]:
     """Read the tags that a pushed Data shall get; system tags are refused. Raises `InvalidInput`."""
-    return tags.require_user(tags_of_query(texts))
+    return tags.require_user(tags.parse(text) for text in texts)
 
 
 def tag_of(name: str, value: object) -> Tag:
@@ -105,6 +108,8 @@ def time_window(since: str | None, duration: str | None) -> tuple[int | None, in
         if duration is not None:
             raise InvalidInput("duration needs since", advice="Give both, or since alone.")
         return None, None
+    if " " in since:
+        raise InvalidInput(f"since: not a date and time: {since!r}", advice="Write T for the blank, and + as %2B.")
     start = _named("since", times.parse_instant, since)
     return start, None if duration is None else start + _named("duration", times.parse_duration, duration)
 
@@ -200,7 +205,9 @@ def _text(name: str, value: object) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as err:
-        raise InvalidInput(f"{name} is not valid Unicode text") from err
+        raise InvalidInput(
+            f"{name} is not valid Unicode text", advice="Write it in UTF-8, without half surrogates."
+        ) from err
     return value
 
 
@@ -221,6 +228,11 @@ def _bool(name: str, value: object, *, default: bool) -> bool:
 
 
 def _mounts(name: str, value: object) -> list[tuple[str, list[Tag]]]:
+    if isinstance(value, dict):  # the extended plan language; read as a list it would be a wider Plan
+        raise Unsupported(
+            f"{name} is written as a mapping; this version reads a list",
+            advice=f"Write each entry of {name} as an object with path and tags.",
+        )
     found = []
     for at, each in enumerate(_list(name, value)):
         where = f"{name}[{at}]"

@@ -233,18 +233,18 @@ def walk_through(folder: Path) -> list[Path]:
 
 def say_goodbye(folder: Path, paths: list[Path], seconds: float) -> None:
     """Name what there is to see and how to go on."""
-    here, script = shlex.quote(near(folder)), Path(knit_command()[0])
+    there, script = shlex.quote(str(folder.resolve())), Path(knit_command()[0])  # terminals start in other folders
     say(f"\nDone in {seconds:.0f} s; the server is stopped. Open these:\n")
     for path in paths:
         say(f"    {path}")
-    say(f"\nEverything is kept in {here} until the next `make demo`. To look around, start the server again:\n")
+    say(f"\nEverything is kept in {near(folder)} until the next `make demo`. To look around, start the server again:\n")
     if shutil.which("knit") != str(script):
         say(f"    export PATH={shlex.quote(str(script.parent))}:$PATH")
-    say(f"    knit serve --home {here}/home --port 0")
+    say(f"    knit serve --home {there}/home --port 0")
     say("\nand, since its address is a new one, in another terminal:\n")
     if shutil.which("knit") != str(script):
         say(f"    export PATH={shlex.quote(str(script.parent))}:$PATH")
-    say(f"    cd {here}/work")
+    say(f"    cd {there}/work")
     say("    knit --profile-store ./profile-store init ../home/handout/knitprofile")
     say("    knit --profile-store ./profile-store run find")
     say("    knit --profile-store ./profile-store data find -t type:log")

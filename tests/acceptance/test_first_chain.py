@@ -70,9 +70,8 @@ def test_push_tells_each_step_and_prints_the_data(chain: dict[str, Any]) -> None
     lines = unstamped(done.stderr)
     assert done.returncode == 0
     assert lines[0] == f"[[1/1]] sending... {chain['folder']}/"
-    assert re.fullmatch(r"6 B / 6 B \[-+\] 100\.00% [0-9.]+ [KMG]?i?B p/s", lines[1].rpartition("\r")[2]), lines[1]
-    assert lines[-2:] == [f"registered: {place}", f"[[1/1]] [OK] done: {place}"]
-    assert all(STAMP.match(line) for line in done.stderr.splitlines()[-2:])
+    assert lines[1:] == [f"registered: {place}", f"[[1/1]] [OK] done: {place}"]
+    assert all(STAMP.match(line) for line in done.stderr.splitlines())
     assert done.stdout == json.dumps(data, indent=4)
 
 

@@ -68,11 +68,18 @@ def test_help_of_an_extension_flag_is_not_stolen_after_dashes(knit) -> None:
         (["nope"], "unknown subcommand: nope", "knit"),
         (["data", "nope"], "unknown subcommand: nope", "knit data"),
         (["--nope", "data"], "unknown flag: --nope", "knit"),
-        (["plan", "show"], "not enough args", "knit plan show"),
+        (["plan", "show"], "not enough args: PLAN_ID missing", "knit plan show"),
+        (["plan", "active"], "not enough args: yes|no and PLAN_ID missing", "knit plan active"),
+        (["plan", "active", "no"], "not enough args: PLAN_ID missing", "knit plan active"),
+        (["data", "push", "-n"], "not enough args: SOURCE missing", "knit data push"),
         (["plan", "show", "a", "b"], "too much args", "knit plan show"),
         (["data", "find", "-t"], "value required: -t", "knit data find"),
         (["data", "find", "--tag"], "value required: --tag", "knit data find"),
         (["data", "find", "--colour=red"], "unknown flag: --colour", "knit data find"),
+        (["datta"], "unknown subcommand: datta; did you mean data?", "knit"),
+        (["run", "fnd"], "unknown subcommand: fnd; did you mean find?", "knit run"),
+        (["--version"], "unknown flag: --version; did you mean version?", "knit"),
+        (["data", "find", "--tga", "a:b"], "unknown flag: --tga; did you mean --tag?", "knit data find"),
         (["data", "find", "-ta:b"], "unknown flag: -ta:b (write -t a:b", "knit data find"),
         (["data", "push", "-nL", "x"], "unknown flag: -nL (write -n L", "knit data push"),
         (["data", "push", "--name=perhaps", "x"], "--name is true or false, not 'perhaps'", "knit data push"),
@@ -145,6 +152,7 @@ def test_version(knit) -> None:
 def test_license(knit) -> None:
     """Every library the command needs is named."""
     out = knit("license").out
+    assert len(set(out.splitlines())) == len(out.splitlines())
     assert out.startswith("Knit ")
     assert {"click", "httpx"} <= {line.split()[0] for line in out.splitlines()}
 

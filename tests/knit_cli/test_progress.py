@@ -14,10 +14,10 @@ from test_data import detail
 KNIT = [sys.executable, "-c", "import sys; from knit_cli.main import main; sys.exit(main())"]
 
 
-def on_a_terminal(*words: str) -> str:
-    """Run the command with stderr on a terminal; returns what came there."""
+def on_a_terminal(*words: str, stdout: bool = False, code: int = 0) -> str:
+    """Run the command with stderr, and stdout if asked for, on a terminal; returns what came there."""
     ours, theirs = pty.openpty()
-    with subprocess.Popen([*KNIT, *words], stderr=theirs, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*KNIT, *words], stderr=theirs, stdout=theirs if stdout else subprocess.DEVNULL) as process:
         os.close(theirs)
         seen = b""
         while True:
@@ -29,18 +29,39 @@ def on_a_terminal(*words: str) -> str:
                 break
             seen += block
     os.close(ours)
-    assert process.returncode == 0
+    assert process.returncode == code
     return seen.decode()
 
 
 def test_a_bar_on_a_terminal(ready, server, home) -> None:
-    """On a terminal there is a live bar, and then the same lines as elsewhere."""
+    """On a terminal there is a live bar, then a closing line, and the lines that are there elsewhere."""
     (home / "file[red]").write_bytes(b"x" * 1000)
     server.on("POST /data", detail())
     seen = on_a_terminal("data", "push", "file[red]")
     assert "\x1b[" in seen
     assert "1000 B / 1000 B [" in seen
     assert "registered: file[red]" in seen
+
+
+def test_results_on_a_terminal_end_their_line(ready, server, home) -> None:
+    """What has no newline at its end gets one before the prompt."""
+    (home / "f").write_text("x")
+    server.on("POST /data", detail())
+    assert on_a_terminal("data", "push", "f", stdout=True).endswith("}\r\n")
+    assert on_a_terminal("version", stdout=True).endswith(")\r\n")
+
+
+def test_bytes_are_kept_from_a_terminal(ready, server) -> None:
+    """An archive or a picture is not written to a terminal; nothing is asked of the server, and a way is told."""
+    for words, way in (
+        (["data", "pull", "x", "-"], "| tar -tz"),
+        (["data", "lineage", "--format", "png", "x"], "-o graph.png"),
+        (["plan", "graph", "--format", "png", "x"], "-o graph.png"),
+    ):
+        told = on_a_terminal(*words, stdout=True, code=1)
+        assert "is not written to a terminal" in told
+        assert way in told
+    assert server.asked == []
 
 
 def test_waiting_is_told(ready, server, home, monkeypatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from double import Answer
 
-RUN = {"runId": "r1", "status": "done", "updatedAt": "2026-01-01T00:00:00+00:00", "plan": {"planId": "p1"}}
+RUN = {"runId": "r1", "status": "done", "updatedAt": "2026-01-01T00:00:00+00:00", "plan": {"planId": "p1"}, "log": {}}
 IMAGE: dict[str, Any] = {"digest": "d", "names": ["x:1"], "warnings": ["base differs"]}
 
 
@@ -48,15 +48,25 @@ def test_log(ready, server, words, query) -> None:
 
 
 def test_following_waits_for_the_start(ready, server, monkeypatch) -> None:
-    """With --follow, a Run that has not started is waited for, and that is said once."""
+    """With --follow, a Run that has not started is waited for; each status is said once, and what holds it up."""
     monkeypatch.setattr("knit_cli.commands.run.POLL", 0)
-    statuses = iter(["waiting", "ready", "running"])
+    statuses = iter(["waiting", "waiting", "ready", "ready", "running"])
+    notes = iter([None, "asks for too much"])
+    server.on("GET /runs/r1/details", lambda asked: Answer({"note": next(notes)}))
     server.on("GET /runs/r1", lambda asked: Answer({**RUN, "status": next(statuses)}))
     server.on("GET /runs/r1/log", chunks=[b"one\n"])
     result = ready("run", "show", "--log", "--follow", "r1")
     assert result.out == "one\n"
-    assert result.err.count("\n") == 1
-    assert "the Run is waiting; waiting for it to start..." in result.err
+    told = [line.partition(" the Run is ")[2] or line.partition(" note: ")[2] for line in result.err.splitlines()]
+    assert told == ["waiting; waiting for it to start...", "ready; waiting for it to start...", "asks for too much"]
+
+
+def test_following_does_not_wait_for_a_log_that_will_not_be(ready, server) -> None:
+    """A Run whose Plan keeps no log is not waited for, since nothing would ever come: the server says so at once."""
+    server.on("GET /runs/r1", {**RUN, "status": "waiting", "log": None})
+    server.on("GET /runs/r1/log", lambda asked: Answer({"message": "Run r1 has no log"}, status=404))
+    result = ready("run", "show", "--log", "--follow", "r1")
+    assert (result.code, result.err) == (1, "cannot get log of runId:r1\nRun r1 has no log\n")
 
 
 def test_log_cut_off(ready, server) -> None:
@@ -95,15 +105,17 @@ def lines(*values: object) -> Answer:
 
 
 def test_build(ready, server, home) -> None:
-    """The directory goes as tar.gz; progress and warnings go to stderr, the image to stdout."""
+    """The directory goes as tar.gz; progress and warnings, each once, go to stderr, the image to stdout."""
     (home / "ctx").mkdir()
     (home / "ctx" / "Dockerfile.x").write_text("FROM python:3.11\n")
-    server.on("POST /images", lambda asked: lines({"progress": "step 1"}, {"image": IMAGE}))
+    progress = [{"progress": "step 1"}, {"progress": "warning: base differs"}]
+    server.on("POST /images", lambda asked: lines(*progress, {"image": IMAGE}))
     words = ["-t", "x:1", "ctx", "--build-arg", "A=b=c", "-f", "ctx/Dockerfile.x"]
     result = ready("image", "build", *words)
     assert (result.code, json.loads(result.out)) == (0, IMAGE)
     assert result.err.splitlines()[0] == "step 1"
     assert "[WARN] base differs" in result.err
+    assert result.err.count("base differs") == 1
     assert server.last.query == [("name", "x:1"), ("dockerfile", "Dockerfile.x"), ("arg", "A=b=c")]
     with tarfile.open(fileobj=io.BytesIO(server.last.body)) as tar:
         assert tar.getnames() == ["Dockerfile.x"]

@@ -132,6 +132,28 @@ class TestTwo:
             assert took.wait(DEADLINE)
         second.close()
 
+    def test_scheduler_dies(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """A scheduler that has died is told of, by the status for monitors and in the log."""
+
+        class Death(BaseException):
+            pass
+
+        def die(name: str) -> None:
+            raise Death(name)
+
+        engine = Engine(Settings(home=tmp_path / "home"))
+        ctx = engine.open()
+        assert engine.status == "ok"
+        assert engine._scheduler is not None
+        engine._scheduler.checkpoint = die
+        plans.apply(ctx, a_plan("no:image", {"/in": ("a:b",)}))
+        data.upload(ctx, empty_tar(), [Tag("a", "b")])
+        engine._scheduler._thread.join(DEADLINE)
+        assert engine.status == "scheduler stopped"
+        assert not engine.is_busy
+        assert "the scheduler died" in caplog.text
+        engine.close()
+
     def test_closed_while_waiting(self, tmp_path: Path) -> None:
         """One that was closed takes nothing over."""
         first, second = Engine(Settings(home=tmp_path / "home")), Engine(Settings(home=tmp_path / "home"))

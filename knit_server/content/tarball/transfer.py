@@ -95,7 +95,7 @@ def _looking_at(source: Path, dereference: bool, warn: Warn) -> Iterator[Iterato
         yield scan(source, dereference=dereference, warn=warn)
         return
     if not stat.S_ISREG(status.st_mode):
-        raise InvalidInput(f"{show(str(source))} is neither a directory nor a file")
+        raise InvalidInput(f"{show(str(source))} is neither a directory nor a file", advice="Push one of those.")
     place = source.absolute()
     check_path(place.name)
     with translated(f"reading {show(str(source))}"):

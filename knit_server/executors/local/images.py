@@ -97,8 +97,7 @@ class LocalImageStore:
             key = venvs.key_of(parts, recipe.env)
             with self._venvs.held(key):
                 venv = self._venvs.get(key) or self._new_venv(key, recipe, source, progress)
-                digest = self._commit(stage, recipe, venv, name)
-        progress(f"built {name} ({digest[:19]})")
+                self._commit(stage, recipe, venv, name)
         return self.resolve(name)
 
     def load(
@@ -314,7 +313,7 @@ class LocalImageStore:
                 advice=advice
                 or f"Build it: knit image build -t {wanted} DIR\n"
                 f"or load it from an archive: knit image load -t {wanted} FILE\n"
-                f"or give an image that you have this name: knit image tag {near[0] if near else 'EXISTING'} {wanted}",
+                f"or name an image of yours so: knit image tag {near[0] if near else 'EXISTING'} {wanted}",
             )
         return tags[wanted]
 

@@ -31,6 +31,7 @@ _KEPT = re.compile(r"PATH|HOME|USER|TMPDIR|LANG|LC_\w+|PIP_\w+|SSL_\w+|REQUESTS_
 _QUIET = ("--no-input", "--disable-pip-version-check", "--progress-bar=off", "--no-warn-script-location",
           "--root-user-action=ignore")  # fmt: skip
 _TOLD_LINES = 15
+_ABOUT_PLACES = ("Looking in indexes: ", "Looking in links: ")  # of this machine's pip, not of the image
 _BY_OTHER_PYTHON = (22, 3)  # since this version, pip installs into an environment that has no pip itself
 
 
@@ -155,8 +156,9 @@ def install(path: Path, line: PipInstall, stage: Path, env: Mapping[str, str], p
         assert pip.stdout is not None
         try:
             for text in pip.stdout:
-                last.append(text.rstrip().replace(str(stage), ""))
-                progress(last[-1])
+                if not text.startswith(_ABOUT_PLACES):
+                    last.append(text.rstrip().replace(str(stage), ""))
+                    progress(last[-1])
         except BaseException:
             pip.kill()
             raise

@@ -67,6 +67,16 @@ class TestWhoMayIn:
                     assert answer.status_code == 403
                     assert "token" in answer.json()["advice"]
 
+    @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+    def test_wrong_token_when_writing(self, serve: Serve, method: str) -> None:
+        """Whoever writes with a wrong token, or none, is told of the token, not of a cookie he never had."""
+        served = serve(("/knit/api/.*", NothingHere))
+        for token in (None, "wrong"):
+            with served.client(token) as client:
+                told = client.request(method, "/data").json()
+                assert "token" in told["reason"]
+                assert "xsrf" not in told["message"].lower()
+
     def test_token(self, serve: Serve) -> None:
         """With the token: no cookie, no XSRF, for reading and writing; work is done in Knit's own threads."""
         served = serve(("/knit/api/echo", Echo))
@@ -111,7 +121,9 @@ class TestWhoMayIn:
         """A name that is not this machine's is refused (DNS rebinding)."""
         served = serve(("/knit/api/echo", Echo))
         with served.client() as client:
-            assert client.get("/echo", headers={"Host": "evil.example"}).status_code == 403
+            answer = client.get("/echo", headers={"Host": "evil.example"})
+            assert answer.status_code == 403
+            assert "the name evil.example" in answer.json()["reason"]
 
 
 class TestBodies:

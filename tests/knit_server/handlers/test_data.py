@@ -198,6 +198,7 @@ class TestFind:
         assert found(tag=["case:find", "case:other"]) == []
         assert found(tag="case:find", since=stamp, duration="1ms") == [made["knitId"]]
         assert found(tag="case:find", since="2000-01-01T00:00:00Z", duration="1h") == []
+        assert found(tag=["case:find", "knit#transient:unheard-of"]) == []
         assert found(tag=f"knit#id:{made['knitId']}") == [made["knitId"]]
 
     @pytest.mark.parametrize(

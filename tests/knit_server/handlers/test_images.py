@@ -103,5 +103,6 @@ class TestHealth:
     def test_health(self, client: httpx.Client) -> None:
         """Version, executor and Runs by status are told."""
         told = client.get("/health").json()
+        assert told["status"] == "ok"
         assert told["version"] == __version__
         assert told["executor"]["name"] == "fake"

@@ -55,10 +55,15 @@ def test_a_whole_plan() -> None:
         ({"image": "a", "args": ["x", 1]}, "args[1] must be a string, not a number"),
         ({"image": "a", "args": ["x\0"]}, "args[0] holds a NUL character"),
         ({"image": "a", "args": ["\ud800"]}, "args[0] is not valid Unicode text"),
-        ({"image": "a", "inputs": {"x": {}}}, "inputs must be a list, not an object"),
+        ({"image": "a", "inputs": "x"}, "inputs must be a list, not a string"),
         ({"image": "a", "inputs": [{}]}, "inputs[0].path is missing"),
         ({"image": "a", "inputs": [{"path": "/x", "tags": ["y"]}]}, "inputs[0].tags[0]: tag parse error: y :no key"),
         ({"image": "a", "outputs": [{"path": "/x", "tags": [{"key": "y"}]}]}, "outputs[0].tags[0].value must be a"),
+        ({"image": "a", "inputs": {"x": {"path": "/x"}}}, "inputs is written as a mapping; this version reads a list"),
+        (
+            {"image": "a", "outputs": {"x": {"path": "/x"}}},
+            "outputs is written as a mapping; this version reads a list",
+        ),
         ({"image": "a", "log": []}, "log must be an object"),
         ({"image": "a", "active": "yes"}, "active must be a bool, not a string"),
         ({"image": "a", "resources": {"cpu": True}}, "resources.cpu must be a string, not a bool"),
@@ -91,6 +96,7 @@ def test_tag_change_refuses_system_tags(member: object) -> None:
 def test_queries() -> None:
     """Tags, windows, depths and bools of a query."""
     assert requests.tags_of_query([" a:b ", "knit#id:x"]) == (Tag("a", "b"), Tag("knit#id", "x"))
+    assert requests.tags_of_query(["knit#transient: other"]) == (Tag("knit#transient", "other"),)  # finds nothing
     assert requests.user_tags_of_query(["b:1", "a:1"]) == (Tag("a", "1"), Tag("b", "1"))
     assert requests.time_window(None, None) == (None, None)
     assert requests.time_window("1970-01-01T00:00:01.5Z", None) == (1500, None)
@@ -105,6 +111,7 @@ def test_queries() -> None:
         lambda: requests.user_tags_of_query(["knit#id:x"]),
         lambda: requests.time_window(None, "1h"),
         lambda: requests.time_window("2024-01-01", None),
+        lambda: requests.tags_of_query(["knit#timestamp:yesterday"]),
         lambda: requests.time_window("2024-01-01T00:00:00Z", "1"),
         lambda: requests.depth("n", "-1"),
         lambda: requests.depth("n", "١"),
@@ -115,3 +122,9 @@ def test_queries_refuse(call) -> None:
     """What cannot be read is InvalidInput."""
     with pytest.raises(InvalidInput):
         call()
+
+
+def test_plus_that_was_not_encoded() -> None:
+    """A + in a URL arrives as a blank; the advice says how to write it."""
+    with pytest.raises(InvalidInput, match="%2B"):
+        requests.time_window("2024-01-01T00:00:00 00:00", None)
