@@ -125,3 +125,19 @@ def double() -> Iterator[Double]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+ID = "50bcbd12-2524-410d-bb46-d43b5e602111"
+
+
+def detail(knit_id: str = ID, *tags: str) -> dict[str, Any]:
+    """A Data as the API shows it."""
+    plan = {"planId": "088172e7", "name": "knit#uploaded"}
+    run = {"runId": "ab1f52fd", "status": "done", "updatedAt": "2024-11-29T05:05:34.804+00:00", "plan": plan}
+    return {
+        "knitId": knit_id,
+        "tags": [f"knit#id:{knit_id}", *tags],
+        "upstream": {"mountpoint": {"path": "/upload", "tags": []}, "run": run},
+        "downstreams": [],
+        "nomination": [],
+    }

@@ -3,23 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
-
-ID = "50bcbd12-2524-410d-bb46-d43b5e602111"
-
-
-def detail(knit_id: str = ID, *tags: str) -> dict[str, Any]:
-    plan = {"planId": "088172e7", "name": "knit#uploaded"}
-    run = {"runId": "ab1f52fd", "status": "done", "updatedAt": "2024-11-29T05:05:34.804+00:00", "plan": plan}
-    return {
-        "knitId": knit_id,
-        "tags": [f"knit#id:{knit_id}", *tags],
-        "upstream": {"mountpoint": {"path": "/upload", "tags": []}, "run": run},
-        "downstreams": [],
-        "nomination": [],
-    }
+from double import ID, detail
 
 
 def test_find_prints_the_array(ready, server) -> None:

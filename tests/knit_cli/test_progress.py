@@ -8,8 +8,7 @@ import subprocess
 import sys
 import threading
 
-from double import Answer, Asked
-from test_data import detail
+from double import Answer, Asked, detail
 
 KNIT = [sys.executable, "-c", "import sys; from knit_cli.main import main; sys.exit(main())"]
 

@@ -13,8 +13,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from double import Answer, Asked
-from test_data import ID, detail
+from double import ID, Answer, Asked, detail
 
 from knit_server.content.tarball import pack_directory
 
