@@ -58,7 +58,11 @@ class Room:
 
     def _too_large(self, needs: Needs) -> str:
         return (
-            f"asks for {needs.cpu:g} cores and {needs.memory / _GIB:.3g} GiB, but this machine has "
-            f"{self._capacity.cpu:g} cores and {self._capacity.memory / _GIB:.3g} GiB; start the server on a "
+            f"asks for {_cores(needs.cpu)} and {needs.memory / _GIB:.3g} GiB, but this machine has "
+            f"{_cores(self._capacity.cpu)} and {self._capacity.memory / _GIB:.3g} GiB; start the server on a "
             "larger one, or with --overcommit"
         )
+
+
+def _cores(count: float) -> str:
+    return f"{count:g} core{'' if count == 1 else 's'}"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterator
+
+log = logging.getLogger("knit.signals")
 
 Topics = frozenset[str]
 
@@ -40,7 +43,10 @@ class Signals:
         with self._guard:
             callbacks = list(self._subscribers.values())
         for callback in callbacks:
-            callback(topics)
+            try:
+                callback(topics)
+            except Exception:  # what was announced has happened: nobody who hears of it badly may undo that
+                log.exception("a subscriber failed to take %s", ", ".join(sorted(topics)))
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
