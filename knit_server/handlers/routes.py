@@ -45,6 +45,7 @@ HANDLERS: Mapping[str, type[KnitHandler]] = {
     "/openapi.json": health.Description,
     "/events": events.Events,
     "/health": health.Health,
+    "/health/checks": health.Checks,
 }
 """By the paths of `wire.endpoints`; a test holds the two together."""
 

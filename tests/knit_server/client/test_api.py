@@ -33,6 +33,7 @@ CALLS = [
     (lambda k: k.resolve("ab", ["data", "run"]), "GET /resolve",
      [("prefix", "ab"), ("kind", "data,run"), ("limit", "6")]),
     (lambda k: k.health(), "GET /health", []),
+    (lambda k: k.checks(), "GET /health/checks", []),
 ]  # fmt: skip
 
 
