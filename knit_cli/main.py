@@ -25,7 +25,7 @@ INTERRUPTED = 130
 TREE: dict[str, Lazy] = {
     "data": Lazy("knit_cli.commands.data:data", "Push, find, pull and tag Data, and show where it comes from."),
     "doctor": Lazy("knit_cli.commands.doctor:doctor", "Check that Knit works here: profile, server, images, disk."),
-    "image": Lazy("knit_cli.commands.image:image", "Build, list, name and remove the server's local images."),
+    "image": Lazy("knit_cli.commands.image:image", "Build, load, list, name and remove the server's local images."),
     "init": Lazy("knit_cli.commands.init:init", "Set the current directory up for a Knit server."),
     "license": Lazy("knit_cli.commands.about:license_", "Show the licences of Knit and of what it is made with."),
     "plan": Lazy("knit_cli.commands.plan:plan", "Apply, find and show Plans, switch them, and show their graph."),
