@@ -51,7 +51,7 @@ def test_a_failing_program(server: Server, case: str, source: Path) -> None:
     told = why(server, run["runId"])
     assert "its program failed: exit code 3, (container main) Error" in told
     assert "the end of its log:\n  | I leave now\n" in told
-    assert next_steps(told) == [["knit", "run", "show", "--log", run["runId"]]]
+    assert next_steps(told) == [["knit", "run", "show", "--log", run["runId"]], ["knit", "run", "retry", run["runId"]]]
     assert next_steps(why(server, pushed["knitId"]))[0] == ["knit", "why", run["runId"]]
     assert next_steps(why(server, run["outputs"][0]["knitId"]))[0] == ["knit", "why", run["runId"]]
 

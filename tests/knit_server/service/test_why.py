@@ -227,7 +227,7 @@ def test_a_failure_and_where_it_came_from(desk: Desk, clock: ManualClock) -> Non
     assert (found.points[1].detail["subject"], found.points[1].detail["hops"]) == (pushed, 1)
     assert found.points[2].run_id == first.run.run_id
     assert {each.plan_id for each in found.receipts} == {later.plan.plan_id}
-    assert found.steps == (f"knit run show --log {second.run.run_id}",)
+    assert found.steps == (f"knit run show --log {second.run.run_id}", f"knit run retry {second.run.run_id}")
 
 
 def test_a_server_that_is_gone(desk: Desk, clock: ManualClock) -> None:
