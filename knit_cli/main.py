@@ -29,6 +29,9 @@ TREE: dict[str, Lazy] = {
     "init": Lazy("knit_cli.commands.init:init", "Set the current directory up for a Knit server."),
     "license": Lazy("knit_cli.commands.about:license_", "Show the licences of Knit and of what it is made with."),
     "plan": Lazy("knit_cli.commands.plan:plan", "Apply, find and show Plans, switch them, and show their graph."),
+    "profile": Lazy(
+        "knit_cli.commands.profile:profile", "List the profiles of servers, show and switch the one in use."
+    ),
     "run": Lazy("knit_cli.commands.run:run", "Find, show, stop, retry and delete Runs, and read their logs."),
     "serve": Lazy("knit_server.admin.serve:serve", "Run a Knit server on this machine."),
     "version": Lazy("knit_cli.commands.about:version", "Show the version of Knit."),

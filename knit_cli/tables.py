@@ -194,6 +194,15 @@ def files(found: Rows, now: int, wide: bool) -> Table:
     return Table(("MODE", "SIZE", "CHANGED", "PATH"), rows, names)
 
 
+def profiles(found: Rows, now: int, wide: bool) -> Table:
+    """List profiles; the one in use is marked."""
+    names = [str(each["name"]) for each in found]
+    rows = [
+        ("*" if each["inUse"] else "", each["name"], each.get("apiRoot") or each.get("problem") or "") for each in found
+    ]
+    return Table(("", "NAME", "SERVER"), rows, names)
+
+
 def _hex(digest: str) -> str:
     return digest.rpartition(":")[2][:12]
 
