@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @frame.switch("--scratch", help="Look at no image.")
 @frame.value("--input", "-i", metavar="FILE", help="The archive of the image; - is stdin.")
-@frame.argument("image", "[IMAGE[:TAG]]", "The image that the Plan shall run.", optional=True)
+@frame.argument("image", "IMAGE[:TAG]", "The image that the Plan shall run.", optional=True)
 def template(image: str | None, scratch: bool, input: str | None) -> None:  # noqa: A002 - the flag's name
     """Write the template; all else goes to stderr."""
     if scratch and (image or input is not None):

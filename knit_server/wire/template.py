@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -24,7 +23,7 @@ SCHEMA = "https://raw.githubusercontent.com/knit-platform/knit/main/docs/plan.sc
 _SCRATCH_IMAGE = "image:version"
 _EXAMPLE = Tag("example", "tag")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9./_+-]*")
-_SHELLS = re.compile(r"[\s;&|<>()]")
+_SHELL = re.compile(r"""[\s;&|<>()'"`]+""")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,13 +134,7 @@ def write(template: Template) -> str:
 
 def _pieces(word: str) -> list[str]:
     """The parts of a word that may be paths: of `--data=/in/x` the value, of a line for a shell its words."""
-    if not _SHELLS.search(word):
-        pieces = [word]
-    else:
-        try:
-            pieces = list(shlex.shlex(word, posix=True, punctuation_chars=True))
-        except ValueError:  # an open quote
-            pieces = word.split()
+    pieces = filter(None, _SHELL.split(word))
     return [piece.partition("=")[2] if piece.startswith("-") and "=" in piece else piece for piece in pieces]
 
 
