@@ -395,16 +395,20 @@ def test_logs_of_what_is_gone(desk: Desk) -> None:
     plan = desk.apply({"/in": "a:1"}, log=("l:1",))
     raw = desk.push("a:1")
     (work,) = desk.start()
+    early = runs.open_log(desk.ctx, work.run.run_id)
+    desk.ctx.folder(work.attempt).log.mkdir(parents=True)
+    desk.ctx.folder(work.attempt).log_file.write_text("old")
     log = runs.open_log(desk.ctx, work.run.run_id)
-    assert log.is_live()
+    assert (log.is_live(), log.read(0, 9)) == (True, b"old")
     desk.end(work)
     runs.retry(desk.ctx, work.run.run_id)
     (again,) = desk.start()
-    assert not log.is_live()
-    assert runs.open_log(desk.ctx, work.run.run_id).is_live()
+    assert (log.is_live(), early.is_live()) == (False, True)
+    assert early.read(0, 9) == b"", "who has read nothing yet goes on with what is printed now"
+    log.close()
     desk.end(again)
     runs.delete(desk.ctx, data.show(desk.ctx, raw).producer.run.run_id, downstream=True)
-    assert not log.is_live()
+    assert not early.is_live()
     assert desk.runs(plan) == []
 
 
