@@ -23,6 +23,7 @@ SCHEMA = "https://raw.githubusercontent.com/knit-platform/knit/main/docs/plan.sc
 _SCRATCH_IMAGE = "image:version"
 _EXAMPLE = Tag("example", "tag")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9./_+-]*")
+_PATTERN = re.compile(r"/[^/]*[*?\[].*")  # a shell's pattern and what lies below: the directory above is what counts
 _SHELL = re.compile(r"""[\s;&|<>()'"`]+""")
 
 
@@ -133,8 +134,8 @@ def write(template: Template) -> str:
 
 
 def _pieces(word: str) -> list[str]:
-    """The parts of a word that may be paths: of `--data=/in/x` the value, of a line for a shell its words."""
-    pieces = filter(None, _SHELL.split(word))
+    """The parts of a word that may be paths: of `--data=/in/x` the value, of a shell's line the words, without `*`."""
+    pieces = [_PATTERN.sub("", piece) for piece in _SHELL.split(word) if piece]
     return [piece.partition("=")[2] if piece.startswith("-") and "=" in piece else piece for piece in pieces]
 
 

@@ -26,11 +26,12 @@ ENV = (tags.parse("project:demo"),)
         (["--data=/in/x", "-o=/out/y"], ["/in/x"], ["/out/y"]),
         (["sh", "-c", "cat </in/x >'/out/y'; ls /in/z"], ["/in/x", "/in/z"], ["/out/y"]),
         (["in/.."], ["/work"], []),
+        (["cp /in/raw/*.txt /in/a[b]/c /out/?/x"], ["/in"], ["/out"]),
         (["/in/.."], [], []),
     ],
 )
 def test_mountpoints(words: list[str], inputs: list[str], outputs: list[str]) -> None:
-    """Paths with a name `in` or `out` are found in the order of the command, made absolute, once, none below another."""
+    """Paths with a name `in` or `out` are found in the command's order, made absolute, once, none below another."""
     assert template.mountpoints(Program(entrypoint=words, workdir="/work")) == (inputs, outputs)
     assert template.mountpoints(Program(cmd=words, workdir="/work")) == (inputs, outputs)
 
@@ -109,4 +110,5 @@ def test_read_back(
     assert mounts == [(each.path, [str(tag) for tag in each.tags]) for each in made.inputs]
     assert read["active"] is True
     spec = requests.plan_spec({**read, "resources": {}})
-    assert {tag for tag in spec.log.tags} == set(made.log) if spec.log else False
+    assert spec.log is not None
+    assert set(spec.log.tags) == set(made.log)
