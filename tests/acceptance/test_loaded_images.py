@@ -61,7 +61,7 @@ def test_from_archive_to_data(server: Server, here: Path, source: Path, case: st
     details = server.get(f"/runs/{run['runId']}/details")
     assert loaded["digest"] in str(details)
     made = here / "made"
-    assert server.knit("data", "pull", run["outputs"][0]["knitId"], str(made), cwd=here).returncode == 0
+    assert server.knit("data", "pull", "-x", run["outputs"][0]["knitId"], str(made), cwd=here).returncode == 0
     (all_of_it,) = made.rglob("all")
     assert all_of_it.read_text() == "alpha\nword\n"
 
