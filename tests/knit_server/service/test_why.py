@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from desk import Desk, counted
@@ -193,6 +194,21 @@ def test_the_queue_and_the_room(desk: Desk) -> None:
         {"cpu": 3.0, "memory": 1 << 30}, {"cpu": 1, "memory": 7 << 30},
     )  # fmt: skip
     assert why(desk.ctx, claimed.run.run_id).points[0].code is Code.RUNNING
+
+
+def test_another_process_schedules(desk: Desk) -> None:
+    """A process that executes nothing itself counts what the others execute, and says that it only looks on."""
+    executor = images(desk)
+    executor.cpu = 4
+    desk.apply({"/in": "a:1"}, resources={"cpu": "3"})
+    desk.push("a:1")
+    desk.start()
+    desk.push("a:1")
+    (run,) = runs.find(desk.ctx, runs.RunQuery(statuses=(Status.WAITING,)))
+    onlooker = replace(desk.ctx, owner="someone else", schedules=lambda: False)
+    (point, *_) = why(onlooker, run.run.run_id).points
+    assert (point.detail["here"], point.detail["free"]) == (False, {"cpu": 1, "memory": (1 << 60) - (1 << 30)})
+    assert "another process of this home schedules" in point.text
 
 
 def test_too_large(desk: Desk) -> None:
