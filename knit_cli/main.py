@@ -23,6 +23,7 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it (128 + SIGINT)."""
 
 TREE: dict[str, Lazy] = {
+    "completion": Lazy("knit_cli.commands.completion:completion", "Print the script that lets a shell complete words."),
     "data": Lazy("knit_cli.commands.data:data", "Push, find, pull and tag Data, and show where it comes from."),
     "doctor": Lazy("knit_cli.commands.doctor:doctor", "Check that Knit works here: profile, server, images, disk."),
     "image": Lazy("knit_cli.commands.image:image", "Build, load, list, name and remove the server's local images."),
@@ -51,6 +52,10 @@ _VALUED = {"--profile": "profile", "--profile-store": "store", "--env": "env"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (`sys.argv` by default) and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if "_KNIT_COMPLETE" in os.environ:
+        from knit_cli import completion
+
+        return completion.answer(os.environ)
     try:
         _extension(words)
         rest, root, wants_help = split_root(words)

@@ -54,7 +54,7 @@ def show() -> None:
     help="Use another profile in the current directory.\n"
     "Its name is written into .knitprofile here; directories below follow. No server is contacted.",
 )  # fmt: skip
-@frame.argument("name", "NAME", "The profile; knit profile ls lists them.")
+@frame.argument("name", "PROFILE", "The profile; knit profile ls lists them.")
 def use(name: str) -> None:
     """Write `.knitprofile`; all output goes to stderr."""
     from knit_server.client import profiles

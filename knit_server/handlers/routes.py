@@ -39,6 +39,7 @@ HANDLERS: Mapping[str, type[KnitHandler]] = {
     "/images/load": images.ImageArchives,
     "/why": why.Why,
     "/resolve": lookup.Resolve,
+    "/tags": lookup.Tags,
     "/backend/data": data.PushData,
     "/backend/data/{knitId}": data.PullData,
     "/backend/runs/{runId}/log": runs.RunLogs,

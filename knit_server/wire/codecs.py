@@ -199,6 +199,11 @@ def image(one: ImageLike) -> shapes.Image:
     }
 
 
+def tag_use(use: tuple[Tag, int]) -> shapes.TagUse:
+    """Write a tag in use."""
+    return {"tag": tag_text(use[0]), "count": use[1]}
+
+
 class CheckLike(Protocol):
     """What a check has; `knit_server.service.checks.Check` does."""
 
