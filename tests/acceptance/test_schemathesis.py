@@ -104,6 +104,8 @@ def test_answers_are_as_described(server: Server, api: Any, known: dict[str, lis
             case.path_parameters[member] = chance.draw(
                 st.sampled_from([*known.get(member, []), case.path_parameters[member]])
             )
+        if name == "data_files" and chance.draw(st.booleans()):
+            case.query = {"path": "f"}
         if name == "apply_plan" and chance.draw(st.booleans()):
             case.body = PLAN | {"args": chance.draw(st.lists(st.text(max_size=3), max_size=2))}
         case.call_and_validate(
