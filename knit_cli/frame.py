@@ -53,11 +53,12 @@ def argument(
     *,
     many: bool = False,
     default: str | None = None,
+    optional: bool = False,
 ) -> Callable[[_F], _F]:
-    """Declare a positional. With `many` there may be any number of it, but at least one."""
+    """Declare a positional. With `many` there may be any number of it, but at least one unless it is `optional`."""
     return click.argument(
         name, cls=Argument, metavar=metavar, help=help, nargs=-1 if many else 1, default=default,
-        required=default is None,
+        required=default is None and not optional,
     )  # fmt: skip
 
 

@@ -23,11 +23,16 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it (128 + SIGINT)."""
 
 TREE: dict[str, Lazy] = {
+    "completion": Lazy("knit_cli.commands.completion:completion", "Print the script that lets a shell complete words."),
     "data": Lazy("knit_cli.commands.data:data", "Push, find, pull and tag Data, and show where it comes from."),
-    "image": Lazy("knit_cli.commands.image:image", "Build, list, name and remove the server's local images."),
+    "doctor": Lazy("knit_cli.commands.doctor:doctor", "Check that Knit works here: profile, server, images, disk."),
+    "image": Lazy("knit_cli.commands.image:image", "Build, load, list, name and remove the server's local images."),
     "init": Lazy("knit_cli.commands.init:init", "Set the current directory up for a Knit server."),
     "license": Lazy("knit_cli.commands.about:license_", "Show the licences of Knit and of what it is made with."),
     "plan": Lazy("knit_cli.commands.plan:plan", "Apply, find and show Plans, switch them, and show their graph."),
+    "profile": Lazy(
+        "knit_cli.commands.profile:profile", "List the profiles of servers, show and switch the one in use."
+    ),
     "run": Lazy("knit_cli.commands.run:run", "Find, show, stop, retry and delete Runs, and read their logs."),
     "serve": Lazy("knit_server.admin.serve:serve", "Run a Knit server on this machine."),
     "version": Lazy("knit_cli.commands.about:version", "Show the version of Knit."),
@@ -47,6 +52,10 @@ _VALUED = {"--profile": "profile", "--profile-store": "store", "--env": "env"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (`sys.argv` by default) and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if "_KNIT_COMPLETE" in os.environ:
+        from knit_cli import completion
+
+        return completion.answer(os.environ)
     try:
         _extension(words)
         rest, root, wants_help = split_root(words)

@@ -59,6 +59,11 @@ def shown(text: str) -> str:
     return "".join(char if char.isprintable() or char in "\n\t" else _shown(char) for char in text)
 
 
+def one_line(text: str) -> str:
+    """Return text likewise, with the ends of lines and tabs made visible too."""
+    return "".join(char if char.isprintable() else _shown(char) for char in text)
+
+
 def _shown(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 

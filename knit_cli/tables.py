@@ -10,12 +10,17 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from knit_cli import frame, output
 from knit_cli.progress import size
 from knit_server.domain import times
 from knit_server.domain.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
 
 FORMS = ("json", "table", "wide", "name")
 SHORT = 8
@@ -61,7 +66,7 @@ def show(found: Rows, form: str, make: Maker) -> None:
         return
     table = make(found, time.time_ns() // 1_000_000, form == "wide")
     if form == "name":
-        output.emit("".join(f"{_clean(each)}\n" for each in table.names))
+        output.emit("".join(f"{output.one_line(each)}\n" for each in table.names))
     elif output.binary_stdout().isatty():
         output.emit(drawn(table))
     else:
@@ -189,6 +194,15 @@ def files(found: Rows, now: int, wide: bool) -> Table:
     return Table(("MODE", "SIZE", "CHANGED", "PATH"), rows, names)
 
 
+def profiles(found: Rows, now: int, wide: bool) -> Table:
+    """List profiles; the one in use is marked."""
+    names = [str(each["name"]) for each in found]
+    rows = [
+        ("*" if each["inUse"] else "", each["name"], each.get("apiRoot") or each.get("problem") or "") for each in found
+    ]
+    return Table(("", "NAME", "SERVER"), rows, names)
+
+
 def _hex(digest: str) -> str:
     return digest.rpartition(":")[2][:12]
 
@@ -223,7 +237,7 @@ def ago(timestamp: str, now: int) -> str:
 
 def plain(table: Table) -> str:
     """Write a table as lines with aligned columns, two blanks apart; no cell is cut."""
-    rows = [tuple(map(_clean, row)) for row in (table.heads, *table.rows)]
+    rows = [tuple(map(output.one_line, row)) for row in (table.heads, *table.rows)]
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
@@ -235,24 +249,38 @@ def plain(table: Table) -> str:
 def drawn(table: Table, width: int | None = None) -> str:
     """Draw a table for a terminal of `width` columns (this one's by default), as the environment says in colours."""
     import io
+
+    console = terminal(io.StringIO(), width)
+    with console.capture() as captured:
+        console.print(grid(table))
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+def terminal(file: IO[str] | None = None, width: int | None = None) -> Console:
+    """Return what draws on the terminal (or, for it, into `file`), without colours where NO_COLOR says so."""
     import shutil
 
     from rich.console import Console
+
+    place = shutil.get_terminal_size()
+    return Console(
+        file=file, force_terminal=True, width=width or place.columns, height=place.lines, highlight=False
+    )  # fmt: skip
+
+
+def grid(table: Table, caption: Text | None = None) -> RichTable:
+    """Return the table as rich draws it, with a line below it."""
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    place = shutil.get_terminal_size()
-    console = Console(
-        file=io.StringIO(), force_terminal=True, width=width or place.columns, height=place.lines, highlight=False
+    made = RichTable(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", caption=caption, caption_justify="left"
     )
-    grid = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for head in table.heads:
-        grid.add_column(head, overflow="fold", no_wrap=head in _WHOLE)
+        made.add_column(head, overflow="fold", no_wrap=head in _WHOLE)
     for row in table.rows:
-        grid.add_row(*(Text(_clean(cell), style=_STYLES.get(cell, "")) for cell in row))
-    with console.capture() as captured:
-        console.print(grid)
-    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+        made.add_row(*(Text(output.one_line(cell), style=_STYLES.get(cell, "")) for cell in row))
+    return made
 
 
 _WHOLE = ("ID", "MADE", "STATUS", "UPDATED", "EXIT", "ACTIVE", "PLAN", "DIGEST", "SIZE")
@@ -262,11 +290,6 @@ _STYLES = {
     "done": "green", "failed": "red", "running": "cyan", "starting": "cyan", "completing": "cyan", "aborting": "yellow",
     "waiting": "yellow", "ready": "yellow", "deactivated": "dim", "no": "dim",
 }  # fmt: skip
-
-
-def _clean(text: str) -> str:
-    """Show what a terminal would act on, and what would end the line."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def _width(text: str) -> int:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
-from knit_cli import frame, output, session, tables
+from knit_cli import frame, output, progress, session, tables
 from knit_server.domain.errors import InvalidInput
 
 image = frame.Group(
     "image",
-    help="Build, list, name and remove the server's local images.",
+    help="Build, load, list, name and remove the server's local images.",
     table={
         "build": frame.Lazy("knit_cli.commands.image:build", "Build an image from a directory with a Dockerfile."),
+        "load": frame.Lazy("knit_cli.commands.image:load", "Load images from a docker-save or OCI archive."),
         "ls": frame.Lazy("knit_cli.commands.image:ls", "List the images."),
         "rm": frame.Lazy("knit_cli.commands.image:rm", "Take a name from an image."),
         "tag": frame.Lazy("knit_cli.commands.image:tag", "Give an image a further name."),
@@ -45,6 +47,28 @@ def build(directory: str, tag: str | None, file: str | None, build_arg: tuple[st
         lines.warn(warning)
     output.log(f"[OK] built: {', '.join(built['names'])}")
     output.print_json(built)
+
+
+@click.command(
+    "load", cls=frame.Command, add_help_option=False,
+    help="Load images from a docker-save or OCI archive.\n"
+    "The archive, compressed or not, is sent to the server, which unpacks it into a root file system of its own and\n"
+    "runs it without a container engine. Its images keep their names, unless --tag gives others.",
+)  # fmt: skip
+@frame.values("--tag", "-t", metavar="NAME[:TAG]", help="The name of the image, in place of those in the archive.")
+@frame.argument("file", "FILE|-", "The archive; - is stdin.")
+def load(file: str, tag: tuple[str, ...]) -> None:
+    """Load, telling each line of the work on stderr; the images go to stdout as a JSON array."""
+    source = sys.stdin.buffer if file == "-" else Path(file)
+    total = source.stat().st_size if isinstance(source, Path) and source.is_file() else None
+    refused = session.refused("the image cannot be loaded (status code = {code})")
+    with session.connected() as knit, refused, progress.Meter(total) as meter:
+        loaded = knit.load_images(source, tag, sent=meter.step, progress=output.say)
+    for each in loaded:
+        for warning in each["warnings"]:
+            output.log(f"[WARN] {each['names'][0]}: {warning}")
+        output.log(f"[OK] loaded: {', '.join(each['names'])}")
+    output.print_json(loaded)
 
 
 @click.command("ls", cls=frame.Command, add_help_option=False, help="List the images.")

@@ -21,6 +21,7 @@ plan = frame.Group(
         "resource": frame.Lazy("knit_cli.commands.plan_edit:resource", "Change what the Runs of a Plan ask for."),
         "serviceaccount": frame.Lazy("knit_cli.commands.plan_edit:serviceaccount", "Set a Plan's service account."),
         "show": frame.Lazy("knit_cli.commands.plan:show", "Show a Plan."),
+        "template": frame.Lazy("knit_cli.commands.template:template", "Write a plan file to start from."),
     },
 )
 

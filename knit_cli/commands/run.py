@@ -30,6 +30,7 @@ run = frame.Group(
         "rm": frame.Lazy("knit_cli.commands.again:rm", "Delete a Run and what it made."),
         "show": frame.Lazy("knit_cli.commands.run:show", "Show a Run, or its log."),
         "stop": frame.Lazy("knit_cli.commands.run:stop", "Stop a Run."),
+        "watch": frame.Lazy("knit_cli.commands.watch:watch", "See Runs go, live, until they have ended."),
     },
 )
 

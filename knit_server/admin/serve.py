@@ -44,6 +44,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     is_flag=True,
     help="Ask for no token, for clients that cannot send one: every user and program of this machine may do all.",
 )
+@click.option("--rotate-token", is_flag=True, help="Make a new token; whoever uses this server runs `knit init` again.")
 @click.option("--overcommit", is_flag=True, help="Let a Run that asks for more than this machine has run alone.")
 @click.option("--max-cpu", metavar="CORES", type=float, help="Cores that Runs may use. Default: all.")
 @click.option("--max-memory", metavar="BYTES", type=int, help="Memory that Runs may use. Default: all.")
@@ -52,7 +53,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option(
     "--log-level", type=click.Choice(LEVELS), default="warning", help="What to tell on stderr. Default: warning."
 )  # fmt: skip
-def serve(home: str | None, log_level: str, **options: Any) -> int:
+def serve(home: str | None, log_level: str, rotate_token: bool, **options: Any) -> int:
     """Run a Knit server on this machine until it is stopped (Ctrl-C).
 
     It holds the home folder, where all its data are, and writes there, as handout/knitprofile, the profile for
@@ -68,6 +69,9 @@ def serve(home: str | None, log_level: str, **options: Any) -> int:
     place = Home(locate(home, os.environ))
     place.prepare()
     _refuse_if_held(place)
+    if rotate_token:
+        place.rotate_token()
+        print(f"note: the token is new; profiles with the old one: knit init {place.profile}", file=sys.stderr)
     level = getattr(logging, log_level.upper())
     logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s")
     server = _build(place, level, **options)

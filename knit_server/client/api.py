@@ -273,6 +273,10 @@ class KnitClient(PlanCalls):
         query = [("prefix", prefix), ("kind", ",".join(kinds)), ("limit", str(limit))]
         return cast("list[shapes.Candidate]", self._http.json("resolve", query))
 
+    def tags_in_use(self, prefix: str = "", *, limit: int = 100) -> list[shapes.TagUse]:
+        """List tags that Data carry and whose text begins with `prefix`, with how many carry each."""
+        return cast("list[shapes.TagUse]", self._http.json("tags", [("prefix", prefix), ("limit", str(limit))]))
+
     def full_id(self, kind: str, word: str) -> str:
         """Return the id of the `kind` (data, plan, run) that `word` begins; see `client.ids`. Raises `Conflict`."""
         return ids.full_id(self, kind, word)

@@ -105,6 +105,20 @@ def load(selection: Selection) -> Profile:
         ) from err
 
 
+def stored(store: Path) -> dict[str, Profile | InvalidInput]:
+    """Return all profiles of a store by name, with the error in the place of one that is broken; none if there is none.
+
+    Raises `InvalidInput` if the store itself cannot be read.
+    """
+    found: dict[str, Profile | InvalidInput] = {}
+    for name, entry in sorted((_load_store(store) if store.exists() else {}).items()):
+        try:
+            found[name] = _profile(entry)
+        except InvalidInput as err:
+            found[name] = err
+    return found
+
+
 def connect(*, name: str | None = None, store: str | Path | None = None, cwd: Path | None = None) -> KnitClient:
     """Return a client for the profile in use; raises as `load` does."""
     from knit_server.client.api import KnitClient

@@ -33,7 +33,8 @@ MAX_JSON = 10 << 20
 _TOLD: Mapping[int, tuple[str, str]] = {
     403: (
         "this request is not allowed: its token is missing, wrong or may not do this",
-        "Send the header Authorization: token T, with the token of the profile.",
+        "Send the header Authorization: token T, with the token of the profile. If the server has a new token by now, "
+        "take its knitprofile anew: knit init KNIT_PROFILE_FILE",
     ),
     404: (
         "there is nothing here",

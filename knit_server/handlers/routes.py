@@ -39,12 +39,14 @@ HANDLERS: Mapping[str, type[KnitHandler]] = {
     "/images/load": images.ImageArchives,
     "/why": why.Why,
     "/resolve": lookup.Resolve,
+    "/tags": lookup.Tags,
     "/backend/data": data.PushData,
     "/backend/data/{knitId}": data.PullData,
     "/backend/runs/{runId}/log": runs.RunLogs,
     "/openapi.json": health.Description,
     "/events": events.Events,
     "/health": health.Health,
+    "/health/checks": health.Checks,
 }
 """By the paths of `wire.endpoints`; a test holds the two together."""
 

@@ -35,6 +35,15 @@ def manifest(tx: Transaction, content_id: str) -> str | None:
     return found
 
 
+def newest_manifest(tx: Transaction) -> str | None:
+    """Return where the manifest of the tree of the newest Data rests, None if nothing is stored."""
+    kept = tables.data.join(tables.content)
+    found: str | None = tx.execute(
+        sa.select(tables.content.c.manifest).select_from(kept).order_by(tables.data.c.seq.desc()).limit(1)
+    ).scalar()
+    return found
+
+
 def add_chunks(tx: Transaction, chunks: Mapping[str, Place]) -> None:
     """Keep where new chunks lie; those known already stay where they are."""
     if not chunks:

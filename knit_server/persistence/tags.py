@@ -73,6 +73,27 @@ def uses(tx: Transaction, tag: Tag, *, at_most: int = 10_000) -> int:
     return int(tx.execute(sa.select(sa.func.count()).select_from(some.subquery())).scalar_one())
 
 
+def in_use(tx: Transaction, prefix: str, limit: int) -> list[tuple[Tag, int]]:
+    """Return at most `limit` tags of Data whose text begins with `prefix`, by text, with how many carry each.
+
+    Looks through all distinct tags: there are few compared with Data.
+    """
+    if "\0" in prefix:  # PostgreSQL takes no NUL, and no tag has one
+        return []
+    tag, carried = tables.tag.c, tables.data_tag.c
+    key, colon, value = prefix.partition(":")
+    begins = [tag.key == key, sa.func.substr(tag.value, 1, len(value)) == value] if colon else []
+    begins = begins or [sa.func.substr(tag.key, 1, len(key)) == key]
+    used = sa.exists().where(carried.tag_id == tag.tag_id)
+    found = tx.execute(sa.select(tag.tag_id, tag.key, tag.value).where(*begins, used)).all()
+    some = sorted((Tag(row.key, row.value), row.tag_id) for row in found)[:limit]  # databases order texts differently
+    counts: dict[int, int] = {}
+    for ids in batched(tag_id for _, tag_id in some):
+        query = sa.select(carried.tag_id, sa.func.count().label("uses")).where(carried.tag_id.in_(ids))
+        counts |= {row.tag_id: row.uses for row in tx.execute(query.group_by(carried.tag_id))}
+    return [(each, counts[tag_id]) for each, tag_id in some]
+
+
 def insert_or_ignore(tx: Transaction, table: sa.Table) -> sa.Insert:
     """Return an INSERT that leaves rows alone which are there already."""
     if tx.is_sqlite:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from knit_server import __version__
+from knit_server.domain import times
 from knit_server.persistence import runs
 from knit_server.service.context import Context
 
@@ -17,6 +18,7 @@ def health(ctx: Context, status: str = "ok") -> dict[str, object]:
     executor, capacity = ctx.executor.describe(), ctx.executor.capacity()
     return {
         "status": status,
+        "now": times.format_instant(ctx.now()),
         "version": __version__,
         "home": str(ctx.home),
         "database": ctx.db.url.get_backend_name(),

@@ -95,6 +95,12 @@ class Home:
             )
         return token
 
+    def rotate_token(self) -> str:
+        """Replace the API's token by a new one and return it; whoever has the old one must fetch the profile anew."""
+        with _told(self._token_file):
+            _write_private(self._token_file, secrets.token_hex(_TOKEN_BYTES) + "\n")
+        return self.token()
+
     def _make_token(self) -> None:
         made = self._token_file.with_name(f"token.{secrets.token_hex(4)}")
         _create_private(made, secrets.token_hex(_TOKEN_BYTES) + "\n")

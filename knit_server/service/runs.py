@@ -228,7 +228,10 @@ class RunLog:
     def is_live(self) -> bool:
         """Whether the program may still print something."""
         with self._ctx.db.read() as tx:
-            now = runs.get(tx, self._run.run_id)
+            now = runs.many(tx, [self._run.run_id]).get(self._run.run_id)
+        if now is None or (now.attempt != self._run.attempt and self._file is not None):
+            return False  # it was deleted, or another attempt prints elsewhere by now
+        self._run = now
         return now.status in (Status.STARTING, Status.RUNNING)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ What it means is said by `domain.why`. Rules: docs/rules.md, "Why".
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -70,9 +71,8 @@ def why(ctx: Context, what: str, plan_id: str | None = None) -> Explanation:
 
 def _data(tx: Transaction, found: Data, plan: Plan | None) -> Explanation:
     considered = plans.every(tx) if plan is None else [plan]
-    survey = rules.survey(
-        found, considered, lambda tag: tags.uses(tx, tag, at_most=_USES), every_input=plan is not None
-    )
+    uses = functools.cache(lambda tag: tags.uses(tx, tag, at_most=_USES))  # many inputs share few tags
+    survey = rules.survey(found, considered, uses, every_input=plan is not None)
     made = _by_input(rows.taking(tx, found.knit_id))
     # Those that made no Run are what people ask about; the others are told while there is room.
     fits = sorted(survey.fits, key=lambda pair: bool(made.get((pair[0].plan_id, pair[1].path))))

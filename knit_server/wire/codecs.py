@@ -199,6 +199,29 @@ def image(one: ImageLike) -> shapes.Image:
     }
 
 
+def tag_use(use: tuple[Tag, int]) -> shapes.TagUse:
+    """Write a tag in use."""
+    return {"tag": tag_text(use[0]), "count": use[1]}
+
+
+class CheckLike(Protocol):
+    """What a check has; `knit_server.service.checks.Check` does."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - the names are the documentation; service/checks.py explains them
+    @property
+    def level(self) -> str: ...  # noqa: D102
+    @property
+    def told(self) -> str: ...  # noqa: D102
+    @property
+    def advice(self) -> str: ...  # noqa: D102
+
+
+def check(one: CheckLike) -> shapes.Check:
+    """Write what was found about a part of the server."""
+    return {"name": one.name, "level": one.level, "told": one.told, "advice": one.advice}
+
+
 class EntryLike(Protocol):
     """What a name in a Data has; `knit_server.content.tree.Entry` does."""
 

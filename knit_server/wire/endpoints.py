@@ -29,7 +29,7 @@ class Endpoint:
     """One route. `query` are the names of its query members; `*` marks one that may be repeated.
 
     `request` and `response` name a shape of `wire.shapes` (`[Shape]` is a list of it), a media type for streams, or
-    are empty where there is no body.
+    are empty where there is no body. `A or B` says that the query decides which of them comes.
     """
 
     name: str
@@ -78,7 +78,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Tell what Knit knows of a Data beyond Knitfab's fields: size, content id and more.",
     ),
     Endpoint(
-        name="data_files", method="GET", path="/data/{knitId}/files", query=("path",), response="[FileEntry]",
+        name="data_files", method="GET", path="/data/{knitId}/files", query=("path",),
+        response=f"[FileEntry] or {LOG}",
         summary="List the names in a Data; with path, download the bytes of the one file of that name.",
     ),
     Endpoint(
@@ -222,6 +223,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         name="openapi", method="GET", path="/openapi.json", response="Json",
         summary="Describe this API in OpenAPI 3.1.",
+    ),
+    Endpoint(
+        name="tags", method="GET", path="/tags", query=("prefix", "limit"), response="[TagUse]",
+        summary="List tags that Data carry and whose text begins with prefix, with how many carry each.",
     ),
     Endpoint(
         name="events", method="GET", path="/events", response=EVENTS,

@@ -49,12 +49,18 @@ QUERY: Mapping[str, tuple[Schema, str]] = {
     "knitIdOutput": (_IDS, "Ids of Data of which Runs make one, as an output or the log."),
     "status": (_IDS, "Statuses of Runs."),
     "kind": (_IDS, "Any of data, plan, run."),
+    "why.plan": ({"type": "string"}, "The id of the Plan with regard to which a Data is explained."),
+    "retry_run.downstream": ({"type": "boolean"}, "Delete what was made from the Run first."),
+    "delete_run.downstream": ({"type": "boolean"}, "Delete what was made from the Run, too."),
+    "id": ({"type": "string"}, "The id of a Data, a Plan or a Run."),
+    "prefix": ({"type": "string"}, "What they begin with."),
+    "path": ({"type": "string"}, "The name of a file in the Data."),
     "follow": ({"type": "string"}, "If it is there: go on until the Run ends."),
     "name": ({"type": "string"}, "The image, as NAME:TAG."),
     "dockerfile": ({"type": "string", "default": "Dockerfile"}, "The Dockerfile, as a path in the context."),
     "arg": ({"type": "string", "pattern": "^[^=]+="}, "A build argument, as NAME=VALUE."),
 }
-"""What members of queries are; one that is not here is a text."""
+"""What members of queries are, of all endpoints or of the one named before the point; others are texts."""
 
 PAGE_HEADERS: Schema = {
     "Link": {
@@ -160,7 +166,7 @@ def _operation(point: Endpoint, components: Schema) -> Schema:
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for name in point.members
-    ] + [_parameter(word) for word in point.query]
+    ] + [_parameter(point, word) for word in point.query]
     if parameters:
         operation["parameters"] = parameters
     if point.request:
@@ -177,10 +183,10 @@ def _operation(point: Endpoint, components: Schema) -> Schema:
     return operation
 
 
-def _parameter(word: str) -> Schema:
+def _parameter(point: Endpoint, word: str) -> Schema:
     """Describe a member of a query; `*` behind its name: it may be given several times, else lists have commas."""
     name = word.rstrip("*")
-    described, told = QUERY.get(name, ({"type": "string"}, ""))
+    described, told = QUERY.get(f"{point.name}.{name}") or QUERY.get(name) or ({"type": "string"}, "")
     parameter: Schema = {"name": name, "in": "query"}
     if told:
         parameter["description"] = told
@@ -194,6 +200,8 @@ def _parameter(word: str) -> Schema:
 
 def _content(body: str, components: Schema) -> Schema:
     """Describe a body, which is a shape, a list of shapes or, of a media type alone, a stream."""
+    if " or " in body:
+        return {media: told for each in body.split(" or ") for media, told in _content(each, components).items()}
     if "/" in body:
         return {body: {"schema": {"type": "string"} if body.startswith("text/") else {}}}
     name = body.strip("[]")

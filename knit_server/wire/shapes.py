@@ -245,6 +245,13 @@ class Image(TypedDict):
     volumes: list[str]
 
 
+class TagUse(TypedDict):
+    """A tag as text, and how many Data carry it."""
+
+    tag: str
+    count: int
+
+
 class Check(TypedDict):
     """What was found about a part of the server: `level` is ok, warn or fail; `advice` may be empty."""
 

@@ -70,7 +70,7 @@ def _receipt(receipt: Receipt) -> shapes.WhyReceipt:
 
 
 def _lines(found: shapes.Why) -> Iterator[str]:
-    yield f"{found['kind'].capitalize()} {found['id']} is {found['standing']}"
+    yield f"{found['kind'].capitalize()} {found['id']}: {found['standing']}"
     yield from _points(found["now"], 1)
     if found["omitted"]:
         yield f"  and {found['omitted']} more inputs that it fits"

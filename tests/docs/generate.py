@@ -38,6 +38,14 @@ def endpoints() -> str:
     return "\n".join(["| method | path | takes | gives | what |", "|---|---|---|---|---|", *rows])
 
 
+def reasons() -> str:
+    """The codes of `knit why`, with what each means."""
+    from knit_server.domain.why import MEANINGS
+
+    rows = [f"| `{code.value}` | {meaning} |" for code, meaning in MEANINGS.items()]
+    return "\n".join(["| code | meaning |", "|---|---|", *rows])
+
+
 def settings() -> str:
     """The traits of the server extension, with their defaults."""
     from knit_server.extension import KnitExtension
@@ -61,6 +69,7 @@ def plan_keys() -> str:
 
 GENERATORS: dict[str, Callable[[], str]] = {
     "states": states, "endpoints": endpoints, "settings": settings, "plan-keys": plan_keys,
+    "reasons": reasons,
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def test_text(ready, server) -> None:
     result = ready("why", "r1")
     assert (result.code, result.err) == (0, "")
     assert result.out == (
-        "Run r1 is failed\n"
+        "Run r1: failed\n"
         "  exit              its program failed: exit code 3, (container main) Error\n"
         "the end of its log:\n"
         "  | a line\n"

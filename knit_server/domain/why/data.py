@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from knit_server.domain.data import Data, transient
 from knit_server.domain.plans import Input, Plan
 from knit_server.domain.runs import Status
-from knit_server.domain.tags import FAILED, Tag, Tags
+from knit_server.domain.tags import Tag, Tags
 from knit_server.domain.why.codes import Code
 from knit_server.domain.why.points import (
     NONE_MADE,
@@ -21,6 +21,7 @@ from knit_server.domain.why.points import (
     add_tags,
     command,
     counted,
+    is_lost,
     listed,
     lookalike,
     meant,
@@ -83,6 +84,8 @@ def survey(data: Data, plans: Sequence[Plan], uses: Callable[[Tag], int], *, eve
                 fits.append((plan, asked))
             elif gap and (every_input or _is_near(asked, gap, data.tags)):
                 near.append(Near(plan=plan, input=asked, gap=gap))
+    if is_lost(data):  # no tag helps it
+        near.clear()
     if not every_input:  # what the Data does in a Plan that it fits is told already
         near = [each for each in near if all(each.plan.plan_id != plan.plan_id for plan, _ in fits)]
     near.sort(key=lambda each: _distance(each, data.tags, uses))
@@ -93,8 +96,9 @@ def explain_data(facts: DataFacts) -> Explanation:
     """Say why a Data led to what it did."""
     data = facts.data
     points = [*_of_itself(data), *(_of_input(facts, *each) for each in facts.survey.fits)]
-    points += [_of_near(data, each) for each in facts.survey.near]
-    if not facts.survey.fits and not facts.survey.near:
+    fitted = {plan.plan_id for plan, _ in facts.survey.fits}
+    points += [_of_near(data, each, helps=each.plan.plan_id not in fitted) for each in facts.survey.near]
+    if not (is_lost(data) or facts.survey.fits or facts.survey.near):
         text = "no input of any Plan comes near its tags" + (f": {listed(data.tags)}" if data.tags else "; it has none")
         points.append(Point(code=Code.NO_PLAN, text=text, tags=data.tags, step=command("knit", "plan", "find")))
     return Explanation(
@@ -111,8 +115,7 @@ def _standing(data: Data) -> str:
 def _of_itself(data: Data) -> list[Point]:
     if data.status is Status.DONE:
         return []
-    never = transient(data.status) == FAILED
-    then = "what it left never fits any input" if never else "until it is done, this Data fits no input"
+    then = "what it left never fits any input" if is_lost(data) else "until it is done, this Data fits no input"
     status = "deleted" if data.status is Status.INVALIDATED else data.status.value
     return [
         Point(
@@ -163,11 +166,12 @@ def _outcome(facts: DataFacts, plan: Plan, asked: Input, made: Made) -> tuple[Co
     return Code.FITS, "its Runs are about to be made", None, ()
 
 
-def _of_near(data: Data, near: Near) -> Point:
+def _of_near(data: Data, near: Near, *, helps: bool) -> Point:
+    """Say what a Data lacks for an input; whether more tags help, that is, whether it is not there for another one."""
     text = f'does not fit "{near.input.path}" of {named(near.plan)}: it lacks {listed(near.gap)}'
     return Point(
         code=Code.LACKS_TAG, text=text + meant(near.gap, data.tags), plan_id=near.plan.plan_id, path=near.input.path,
-        tags=near.gap, step=add_tags(data.knit_id, near.gap),
+        tags=near.gap, step=add_tags(data.knit_id, near.gap) if helps else None,
     )  # fmt: skip
 
 

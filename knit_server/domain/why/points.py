@@ -24,6 +24,7 @@ STEPS = 3
 
 _ALIKE = 0.6  # of difflib's measure: `raw` and `rwa` are alike, `v1` and `v2` are not
 _GIB = 1 << 30
+_MIB = 1 << 20
 
 At = tuple[PlanId, str]
 """An input: its Plan and path."""
@@ -158,7 +159,12 @@ def listed(tags: Iterable[Tag]) -> str:
 
 def amount(cpu: float, memory: int) -> str:
     """Return cores and memory in words."""
-    return f"{cpu:g} cores and {memory / _GIB:.3g} GiB"
+    return f"{cpu:g} core{'' if cpu == 1 else 's'} and {size(memory)}"
+
+
+def size(memory: int) -> str:
+    """Return bytes of memory in words."""
+    return f"{memory / _GIB:.3g} GiB" if memory >= _GIB else f"{memory / _MIB:.3g} MiB"
 
 
 def command(*words: str) -> str:
@@ -218,18 +224,19 @@ def lookalike(tag: Tag, have: Tags) -> Tag | None:
 def candidates(asked: Input, nearest: Sequence[Data]) -> tuple[Point, ...]:
     """Say of the Data that come nearest to an input what keeps each from fitting; the nearest first.
 
-    A Data that shares no tag with the input counts only for one that looks like a missing one.
+    A Data that shares no tag with the input counts only for one that looks like a missing one, and what a failed Run
+    left only if it has all tags: to give it more is no help.
     """
     gaps = [(gap, each) for each in nearest if (gap := missing(asked, each)) is not None]
     rated = [(gap, each) for gap, each in gaps if len(gap) < len(asked.tags) or meant(gap, each.tags)]
-    rated.sort(key=lambda pair: (len(pair[0]), transient(pair[1].status) == FAILED))
+    rated = [(gap, each) for gap, each in rated if not (gap and is_lost(each))]
+    rated.sort(key=lambda pair: (len(pair[0]), is_lost(pair[1])))
     return tuple(_candidate(each, gap) for gap, each in rated[:NEAREST])
 
 
 def _candidate(data: Data, gap: Tags) -> Point:
     if not gap:
-        ended = transient(data.status) == FAILED
-        text = "has the tags, but its Run is" if ended else "is coming: it fits once its Run is done, which is"
+        text = "has the tags, but its Run is" if is_lost(data) else "is coming: it fits once its Run is done, which is"
         return Point(
             code=Code.NOT_DONE, text=f"Data {data.knit_id} {text} {data.status.value}", knit_id=data.knit_id,
             run_id=data.run_id, step=command("knit", "why", data.run_id),
@@ -238,6 +245,11 @@ def _candidate(data: Data, gap: Tags) -> Point:
         code=Code.LACKS_TAG, text=f"nearest: Data {data.knit_id} lacks {listed(gap)}{meant(gap, data.tags)}",
         knit_id=data.knit_id, tags=gap, step=add_tags(data.knit_id, gap),
     )  # fmt: skip
+
+
+def is_lost(data: Data) -> bool:
+    """Whether a Data never fits anything: its Run failed or was deleted."""
+    return transient(data.status) == FAILED
 
 
 def meant(gap: Tags, have: Tags) -> str:

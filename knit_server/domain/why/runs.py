@@ -20,6 +20,7 @@ from knit_server.domain.why.points import (
     amount,
     command,
     named,
+    size,
     steps_of,
 )
 
@@ -66,9 +67,12 @@ def explain_run(facts: RunFacts) -> Explanation:
     """Say why a Run is there, and why it stands where it stands."""
     run = facts.run
     points = [*_state(facts), *_origin(facts)]
+    steps = steps_of(points)
+    if run.status is Status.FAILED and facts.plan.spec is not None:
+        steps = (*steps, command("knit", "run", "retry", run.run_id))
     return Explanation(
         kind=Kind.RUN, id=run.run_id, standing=run.status.value, points=tuple(points), receipts=facts.receipts,
-        steps=steps_of(points) or (command("knit", "run", "show", run.run_id),), log=facts.log,
+        steps=steps or (command("knit", "run", "show", run.run_id),), log=facts.log,
     )  # fmt: skip
 
 
@@ -139,7 +143,7 @@ def _end(facts: RunFacts) -> Point:
     exit_ = exit_ or Exit(VANISHED, "nothing is known of its end")
     code = ending(exit_)
     told = {
-        Code.OOM: f"its program was killed: it took more than {amount(*facts.room.asked)}" if facts.room else "",
+        Code.OOM: f"its program was killed: it took more than {size(facts.room.asked[1])}" if facts.room else "",
         Code.ABORTED: "a user stopped it",
         Code.VANISHED: "its program vanished",
         Code.STUCK: "its program could not be started",
@@ -151,13 +155,12 @@ def _end(facts: RunFacts) -> Point:
 
 
 def _remedy(facts: RunFacts, code: Code) -> str | None:
-    """Return the step that helps after a failure."""
+    """Return the step that helps after a failure, and before another try."""
     run = facts.run
     if code is Code.OOM and facts.room is not None and facts.room.asked[1]:
         twice = f"memory={max(facts.room.asked[1] >> 19, 1)}Mi"
         return command("knit", "plan", "resource", "--set", twice, run.plan_id)
-    look = _log_step(facts) if code in (Code.EXIT, Code.OOM) else None
-    return look or (None if facts.plan.spec is None else command("knit", "run", "retry", run.run_id))
+    return _log_step(facts) if code in (Code.EXIT, Code.OOM) else None
 
 
 def _image_is_gone(facts: RunFacts) -> list[Point]:

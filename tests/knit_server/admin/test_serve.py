@@ -19,6 +19,8 @@ from typing import IO, Any
 import httpx
 import pytest
 
+from knit_server.service.home import Home
+
 DEADLINE = 30.0
 
 
@@ -110,6 +112,23 @@ class TestLife:
         assert second.profile["token"] == token
         with second.client() as client:
             assert client.get("/health").status_code == 200
+
+    def test_rotated_token(self, start: Callable[..., Process], tmp_path: Path) -> None:
+        """With --rotate-token the token is new, the old one gets a 403 that says so, and the new one stays."""
+        first = start(tmp_path / "home").ready()
+        old = first.profile["token"]
+        first.popen.send_signal(signal.SIGTERM)
+        first.end()
+        second = start(tmp_path / "home", "--rotate-token").ready()
+        assert any(line.startswith("note: the token is new") for line in second.lines)
+        assert not any(second.profile["token"] in line for line in second.lines)
+        assert second.profile["token"] != old
+        with second.client() as client:
+            assert client.get("/health").status_code == 200
+            refused = client.get("/health", headers={"Authorization": f"token {old}"})
+        assert refused.status_code == 403
+        assert "knit init KNIT_PROFILE_FILE" in refused.json()["advice"]
+        assert Home(tmp_path / "home").token() == second.profile["token"]
 
     def test_open_streams_do_not_hold_it_up(self, start: Callable[..., Process], tmp_path: Path) -> None:
         """Listeners and stalled uploads end with the server."""

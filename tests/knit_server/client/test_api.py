@@ -33,6 +33,8 @@ CALLS = [
     (lambda k: k.resolve("ab", ["data", "run"]), "GET /resolve",
      [("prefix", "ab"), ("kind", "data,run"), ("limit", "6")]),
     (lambda k: k.health(), "GET /health", []),
+    (lambda k: k.tags_in_use("a"), "GET /tags", [("prefix", "a"), ("limit", "100")]),
+    (lambda k: k.checks(), "GET /health/checks", []),
 ]  # fmt: skip
 
 

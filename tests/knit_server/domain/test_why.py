@@ -181,6 +181,16 @@ def test_the_missing_partner_and_what_comes_near() -> None:
     assert found.steps == ("knit why r-of-d8", "knit why r-of-d7", "knit data tag --add type:extra d9")
 
 
+def test_what_failed_is_not_mended_by_tags() -> None:
+    """What a failed Run left is no candidate, and comes near nothing, for the lack of a tag."""
+    lost = a_data("type:extar", Status.FAILED, "d7")
+    (empty,) = of_data(a_data(), PAIR, fitting={AT: 1}, nearest={(PlanId("p1"), "/more"): [lost]}).points[0].below
+    assert empty.below == ()
+    found = of_data(a_data("type:rwa", Status.FAILED), a_plan())
+    assert [each.code for each in found.points] == [Code.NOT_DONE]
+    assert found.steps == ("knit why r-of-d1",)
+
+
 def test_an_empty_input_asks_for_a_push() -> None:
     """With nothing near, the next step is to push what is asked for."""
     assert of_data(a_data(), PAIR, fitting={AT: 1}).steps == ("knit data push -t type:extra DIR",)
@@ -229,7 +239,7 @@ def test_an_exit_shows_the_log() -> None:
         "exit": {"code": 3, "message": "(container main) Error"}, "attempt": 1, "losses": 1,
         "imageDigest": "sha256:x", "sandbox": "bwrap",
     }  # fmt: skip
-    assert found.steps == ("knit run show --log r1",)
+    assert found.steps == ("knit run show --log r1", "knit run retry r1")
 
 
 def test_a_broken_upload() -> None:
@@ -251,8 +261,8 @@ def test_programs_may_use_our_exit_codes(code: int) -> None:
 def test_out_of_memory_suggests_twice_as_much() -> None:
     """The log is of little help; more memory is."""
     found = SCENARIOS[Code.OOM]()
-    assert found.points[0].text.startswith("its program was killed: it took more than 1 cores and 1 GiB: exit code 137")
-    assert found.steps == ("knit plan resource --set memory=2048Mi p1",)
+    assert found.points[0].text.startswith("its program was killed: it took more than 1 GiB: exit code 137")
+    assert found.steps == ("knit plan resource --set memory=2048Mi p1", "knit run retry r1")
 
 
 def test_a_missing_image_comes_before_the_retry() -> None:

@@ -1,4 +1,4 @@
-"""Lets the tests of executors import `executor_contract`, the suite that every executor passes, and builds images."""
+"""Lets tests import `executor_contract`, the suite that every executor passes, and `archive_maker`; builds images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from knit_server.executors.base import Image
 from knit_server.executors.local import LocalImageStore
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 Build = Callable[..., Image]
 

@@ -98,6 +98,17 @@ class TestImages:
                 {"error": {"message": "full\nMake room.", "reason": "full", "advice": "Make room."}},
             ]
 
+    def test_load(self, client: httpx.Client) -> None:
+        """An archive is taken under names, whatever it is called; its loading is told line by line."""
+        for media in ("application/x-tar", "application/octet-stream"):
+            query = {"name": ["lab/x:1", "lab/y:1"]}
+            answer = client.post("/images/load", params=query, content=b"x" * 5000, headers={"Content-Type": media})
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-ndjson")
+            told = lines(answer)
+            assert told[0] == {"progress": "received 5000 bytes"}
+            assert [image["names"] for image in told[-1]["images"]] == [["lab/x:1"], ["lab/y:1"]]
+        assert client.post("/images/load", content=b"", headers={"Content-Type": "text/html"}).status_code == 415
+
 
 class TestHealth:
     def test_health(self, client: httpx.Client) -> None:

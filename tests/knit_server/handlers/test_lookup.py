@@ -1,4 +1,4 @@
-"""/resolve over HTTP."""
+"""/resolve and /tags over HTTP."""
 
 from __future__ import annotations
 
@@ -24,3 +24,13 @@ def test_refused(client: httpx.Client, query: dict[str, str]) -> None:
     answer = client.get("/resolve", params=query)
     assert answer.status_code == 400
     assert next(iter(query.values())) in answer.json()["reason"]
+
+
+def test_tags(client: httpx.Client, tar_gz: TarGz) -> None:
+    """Tags of Data by how they begin, with how many carry each."""
+    for tags in (["use:1", "use:2"], ["use:1"]):
+        client.post("/data", params=[("tag", each) for each in tags], content=tar_gz(f="x"))
+    assert client.get("/tags", params={"prefix": "use"}).json() == [
+        {"tag": "use:1", "count": 2}, {"tag": "use:2", "count": 1},
+    ]  # fmt: skip
+    assert client.get("/tags", params={"prefix": "use:", "limit": 1}).json() == [{"tag": "use:1", "count": 2}]

@@ -91,6 +91,14 @@ class TestToken:
         assert len(got) == 8
         assert len(set(got)) == 1
 
+    def test_new_token(self, home: Home) -> None:
+        """A new token replaces the old one, for this user alone, and stays."""
+        old = home.token()
+        new = home.rotate_token()
+        assert new != old
+        assert home.token() == new
+        assert mode(home.path / "token") == 0o600
+
     def test_open_token_is_closed(self, home: Home) -> None:
         """A token others may read is made private."""
         home.token()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -76,11 +77,45 @@ def test_only_a_change_is_told(desk: Desk) -> None:
     assert told == ["applied", "edited"]
 
 
+def test_changes_at_once(desk: Desk) -> None:
+    """Many who change a Plan at the same time lose nothing of each other's changes."""
+    plan_id = desk.apply({"/in": "a:1"}).plan.plan_id
+
+    def change(number: int) -> None:
+        plan_changes.edit(desk.ctx, plan_id, AnnotationChange(add=(Annotation("n", str(number)),)))
+        plan_changes.edit(desk.ctx, plan_id, ResourceChange(set={f"r{number}": "1"}))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(change, range(24)))
+    spec = spec_of(plans.show(desk.ctx, plan_id))
+    assert {each.value for each in spec.annotations} == {str(number) for number in range(24)}
+    assert {f"r{number}" for number in range(24)} <= set(spec.resources)
+
+
+def test_archiving_among_pushes(desk: Desk) -> None:
+    """A Plan that is archived and taken out again while Data arrive ends with one Run for each of them."""
+    view = desk.apply({"/in": "a:1"})
+
+    def switch() -> None:
+        for _ in range(6):
+            plan_changes.archive(desk.ctx, view.plan.plan_id)
+            plan_changes.unarchive(desk.ctx, view.plan.plan_id)
+
+    with ThreadPoolExecutor(5) as pool:
+        switching = pool.submit(switch)
+        pushed = {future.result() for future in [pool.submit(desk.push, "a:1") for _ in range(12)]}
+        switching.result()
+    desk.project()
+    runs = desk.runs(view)
+    assert sorted(each.inputs[0].knit_id for each in runs) == sorted(pushed)
+    assert {each.run.status for each in runs} == {Status.WAITING}
+
+
 # --- the archive ------------------------------------------------------------------------------------------------------
 
 
 def test_archived_plans_match_nothing(desk: Desk) -> None:
-    """Its waiting Runs are deactivated, what comes makes none, nobody is nominated; undone, all of it is made up for."""
+    """Waiting Runs are deactivated, what comes makes none, nobody is nominated; undone, all of it is made up for."""
     desk.push("a:1")
     view = desk.apply({"/in": "a:1"}, {"/out": "b:1"})
     archived = plan_changes.archive(desk.ctx, view.plan.plan_id)

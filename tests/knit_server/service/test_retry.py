@@ -390,6 +390,28 @@ def test_busy_runs_are_passed_over(desk: Desk) -> None:
     assert {work.run.run_id for work in lifecycle.take_over(desk.ctx, lambda needs: True)} == busy
 
 
+def test_logs_of_what_is_gone(desk: Desk) -> None:
+    """Whoever follows the log of a Run that was retried or deleted meanwhile comes to its end."""
+    plan = desk.apply({"/in": "a:1"}, log=("l:1",))
+    raw = desk.push("a:1")
+    (work,) = desk.start()
+    early = runs.open_log(desk.ctx, work.run.run_id)
+    desk.ctx.folder(work.attempt).log.mkdir(parents=True)
+    desk.ctx.folder(work.attempt).log_file.write_text("old")
+    log = runs.open_log(desk.ctx, work.run.run_id)
+    assert (log.is_live(), log.read(0, 9)) == (True, b"old")
+    desk.end(work)
+    runs.retry(desk.ctx, work.run.run_id)
+    (again,) = desk.start()
+    assert (log.is_live(), early.is_live()) == (False, True)
+    assert early.read(0, 9) == b"", "who has read nothing yet goes on with what is printed now"
+    log.close()
+    desk.end(again)
+    runs.delete(desk.ctx, data.show(desk.ctx, raw).producer.run.run_id, downstream=True)
+    assert not early.is_live()
+    assert desk.runs(plan) == []
+
+
 def test_failed_uploads_can_be_deleted(desk: Desk) -> None:
     """An upload that was cut off is erased like any other."""
     with pytest.raises(ValueError, match="cut"):

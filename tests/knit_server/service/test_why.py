@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from desk import Desk, counted
@@ -124,14 +125,16 @@ def test_many_inputs_cost_no_more_statements(desk: Desk) -> None:
     """The number of statements does not grow with the Plans that a Data fits, and only so many are told."""
     knit_id = desk.push("a:1")
     desk.apply({"/in": "a:1"})
+    desk.apply({"/in": "a:1 b:1"})
     with counted() as few:
         why(desk.ctx, knit_id)
     for _ in range(25):
         desk.apply({"/in": "a:1"})
+        desk.apply({"/in": "a:1 b:1"})
     with counted() as many:
         found = why(desk.ctx, knit_id)
     assert len(many) == len(few)
-    assert (len(found.points), found.omitted) == (20, 6)
+    assert (codes(found), found.omitted) == (["matched"] * 20 + ["lacks-tag"] * 5, 6)
 
 
 # --- Plans ------------------------------------------------------------------------------------------------------------
@@ -193,6 +196,21 @@ def test_the_queue_and_the_room(desk: Desk) -> None:
     assert why(desk.ctx, claimed.run.run_id).points[0].code is Code.RUNNING
 
 
+def test_another_process_schedules(desk: Desk) -> None:
+    """A process that executes nothing itself counts what the others execute, and says that it only looks on."""
+    executor = images(desk)
+    executor.cpu = 4
+    desk.apply({"/in": "a:1"}, resources={"cpu": "3"})
+    desk.push("a:1")
+    desk.start()
+    desk.push("a:1")
+    (run,) = runs.find(desk.ctx, runs.RunQuery(statuses=(Status.WAITING,)))
+    onlooker = replace(desk.ctx, owner="someone else", schedules=lambda: False)
+    (point, *_) = why(onlooker, run.run.run_id).points
+    assert (point.detail["here"], point.detail["free"]) == (False, {"cpu": 1, "memory": (1 << 60) - (1 << 30)})
+    assert "another process of this home schedules" in point.text
+
+
 def test_too_large(desk: Desk) -> None:
     """What does not fit into the machine says so, with the note of the scheduler."""
     executor = images(desk)
@@ -227,7 +245,7 @@ def test_a_failure_and_where_it_came_from(desk: Desk, clock: ManualClock) -> Non
     assert (found.points[1].detail["subject"], found.points[1].detail["hops"]) == (pushed, 1)
     assert found.points[2].run_id == first.run.run_id
     assert {each.plan_id for each in found.receipts} == {later.plan.plan_id}
-    assert found.steps == (f"knit run show --log {second.run.run_id}",)
+    assert found.steps == (f"knit run show --log {second.run.run_id}", f"knit run retry {second.run.run_id}")
 
 
 def test_a_server_that_is_gone(desk: Desk, clock: ManualClock) -> None:

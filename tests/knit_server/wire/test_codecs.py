@@ -168,9 +168,9 @@ def test_graphs() -> None:
 def test_image() -> None:
     """Anything with the attributes of an image can be written."""
     one = SimpleNamespace(digest="d", names=("a:1",), created=0, size=5, python="3.11", workdir="/w",
-                          entrypoint=("x",), cmd=(), env={"A": "b"}, warnings=())  # fmt: skip
+                          entrypoint=("x",), cmd=(), env={"A": "b"}, warnings=(), volumes=("/v",))  # fmt: skip
     same(
         codecs.image(one),
         '{"digest": "d", "names": ["a:1"], "created": "1970-01-01T00:00:00+00:00", "size": 5, "python": "3.11", '
-        '"workdir": "/w", "entrypoint": ["x"], "cmd": [], "env": {"A": "b"}, "warnings": []}',
+        '"workdir": "/w", "entrypoint": ["x"], "cmd": [], "env": {"A": "b"}, "warnings": [], "volumes": ["/v"]}',
     )

@@ -40,7 +40,7 @@ FOUND = Explanation(
 )  # fmt: skip
 
 TEXT = """\
-Data d1 is usable
+Data d1: usable
   no-partner        fits "/in" of Plan p1 (lab/x:1): no Run, since "/more" has no Data
     lacks-tag         nearest: Data d2 lacks type:raw
   exit              its program failed
