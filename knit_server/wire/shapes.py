@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
+from knit_server.wire.why_shapes import Why as Why
+from knit_server.wire.why_shapes import WhyPoint as WhyPoint
+from knit_server.wire.why_shapes import WhyReceipt as WhyReceipt
+
 Json = dict[str, Any]
 """A JSON object whose members Knit does not fix, or not here."""
 
@@ -278,50 +282,6 @@ class Candidate(TypedDict):
     kind: str
     id: str
     about: str
-
-
-class WhyPoint(TypedDict):
-    """One thing that holds now: a code of docs/rules.md, "Why", a sentence, what it is about, what explains it."""
-
-    code: str
-    text: str
-    planId: NotRequired[str]
-    path: NotRequired[str]
-    knitId: NotRequired[str]
-    runId: NotRequired[str]
-    tags: NotRequired[list[str]]
-    runs: NotRequired[dict[str, int]]
-    detail: NotRequired[Json]
-    points: NotRequired[list[WhyPoint]]
-
-
-class WhyReceipt(TypedDict):
-    """What matching decided, when, and on which event: push, plan or tag."""
-
-    at: str
-    event: str
-    code: str
-    knitId: str
-    planId: str
-    path: str
-    count: int
-    detail: Json
-
-
-class Why(TypedDict):
-    """Why a Data, Plan or Run (`kind`) did what it did: what holds now, what was decided then, commands that help next.
-
-    `log` are the last lines that a Run's program printed; `omitted` counts inputs that are not shown.
-    """
-
-    kind: str
-    id: str
-    standing: str
-    now: list[WhyPoint]
-    then: list[WhyReceipt]
-    log: list[str]
-    next: list[str]
-    omitted: int
 
 
 class ErrorBody(TypedDict):
