@@ -1,7 +1,7 @@
 """The API against its own description: requests made up from openapi.json, and answers that must be as it says.
 
-About half a minute in all. Left out are the change stream, which does not end, and building images, which takes a program
-and a disk for each request.
+Half a minute in all. Left out are the change stream, which does not end, and building images, which takes a program and
+a disk for each request.
 """
 
 from __future__ import annotations
