@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
+from knit_server.wire.lookups import Candidate as Candidate  # named here as well: this is where shapes are looked for
+from knit_server.wire.lookups import Check as Check
+from knit_server.wire.lookups import FileEntry as FileEntry
+from knit_server.wire.lookups import TagUse as TagUse
 from knit_server.wire.why_shapes import Why as Why
 from knit_server.wire.why_shapes import WhyPoint as WhyPoint
 from knit_server.wire.why_shapes import WhyReceipt as WhyReceipt
@@ -247,41 +251,6 @@ class Image(TypedDict):
     env: dict[str, str]
     warnings: list[str]
     volumes: list[str]
-
-
-class TagUse(TypedDict):
-    """A tag as text, and how many Data carry it."""
-
-    tag: str
-    count: int
-
-
-class Check(TypedDict):
-    """What was found about a part of the server: `level` is ok, warn or fail; `advice` may be empty."""
-
-    name: str
-    level: str
-    told: str
-    advice: str
-
-
-class FileEntry(TypedDict):
-    """A name in a Data: `kind` is file, dir or symlink; `size` in bytes; `mode` as in 0644; `target` is a symlink's."""
-
-    path: str
-    kind: str
-    size: int
-    mode: str
-    mtime: str
-    target: NotRequired[str]
-
-
-class Candidate(TypedDict):
-    """Something whose id begins as asked: `kind` is data, plan or run; `about` says what it is, for people."""
-
-    kind: str
-    id: str
-    about: str
 
 
 class ErrorBody(TypedDict):
