@@ -7,6 +7,14 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
+from knit_server.wire.lookups import Candidate as Candidate  # named here as well: this is where shapes are looked for
+from knit_server.wire.lookups import Check as Check
+from knit_server.wire.lookups import FileEntry as FileEntry
+from knit_server.wire.lookups import TagUse as TagUse
+from knit_server.wire.why_shapes import Why as Why
+from knit_server.wire.why_shapes import WhyPoint as WhyPoint
+from knit_server.wire.why_shapes import WhyReceipt as WhyReceipt
+
 Json = dict[str, Any]
 """A JSON object whose members Knit does not fix, or not here."""
 
@@ -243,85 +251,6 @@ class Image(TypedDict):
     env: dict[str, str]
     warnings: list[str]
     volumes: list[str]
-
-
-class TagUse(TypedDict):
-    """A tag as text, and how many Data carry it."""
-
-    tag: str
-    count: int
-
-
-class Check(TypedDict):
-    """What was found about a part of the server: `level` is ok, warn or fail; `advice` may be empty."""
-
-    name: str
-    level: str
-    told: str
-    advice: str
-
-
-class FileEntry(TypedDict):
-    """A name in a Data: `kind` is file, dir or symlink; `size` in bytes; `mode` as in 0644; `target` is a symlink's."""
-
-    path: str
-    kind: str
-    size: int
-    mode: str
-    mtime: str
-    target: NotRequired[str]
-
-
-class Candidate(TypedDict):
-    """Something whose id begins as asked: `kind` is data, plan or run; `about` says what it is, for people."""
-
-    kind: str
-    id: str
-    about: str
-
-
-class WhyPoint(TypedDict):
-    """One thing that holds now: a code of docs/rules.md, "Why", a sentence, what it is about, what explains it."""
-
-    code: str
-    text: str
-    planId: NotRequired[str]
-    path: NotRequired[str]
-    knitId: NotRequired[str]
-    runId: NotRequired[str]
-    tags: NotRequired[list[str]]
-    runs: NotRequired[dict[str, int]]
-    detail: NotRequired[Json]
-    points: NotRequired[list[WhyPoint]]
-
-
-class WhyReceipt(TypedDict):
-    """What matching decided, when, and on which event: push, plan or tag."""
-
-    at: str
-    event: str
-    code: str
-    knitId: str
-    planId: str
-    path: str
-    count: int
-    detail: Json
-
-
-class Why(TypedDict):
-    """Why a Data, Plan or Run (`kind`) did what it did: what holds now, what was decided then, commands that help next.
-
-    `log` are the last lines that a Run's program printed; `omitted` counts inputs that are not shown.
-    """
-
-    kind: str
-    id: str
-    standing: str
-    now: list[WhyPoint]
-    then: list[WhyReceipt]
-    log: list[str]
-    next: list[str]
-    omitted: int
 
 
 class ErrorBody(TypedDict):

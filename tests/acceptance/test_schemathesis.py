@@ -1,7 +1,7 @@
 """The API against its own description: requests made up from openapi.json, and answers that must be as it says.
 
-About a minute in all. Left out are the change stream, which does not end, and building images, which takes a program
-and a disk for each request.
+Half a minute in all. Left out are the change stream, which does not end, and building images, which takes a program and
+a disk for each request.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from schemathesis.specs.openapi import checks
 from server import Server
 
 from knit_server.wire.endpoints import ENDPOINTS
+
+pytestmark = pytest.mark.slow
 
 ENDLESS = {"events"}
 COSTLY = {"build_image"}
