@@ -94,7 +94,7 @@ def test_huge_json(server: Server) -> None:
     [
         ("GET", "/", 404), ("GET", "/nothing", 404), ("GET", "/data/x/y/z", 404), ("GET", "/../../api", 404),
         ("GET", "/data/%2e%2e%2f%2e%2e%2fetc%2fpasswd", 404), ("GET", "/data/%00", 404), ("GET", "/runs/%ff", 400),
-        ("POST", "/nothing", 404), ("DELETE", "/data", 405), ("PATCH", "/plans", 405), ("DELETE", "/runs/x", 405),
+        ("POST", "/nothing", 404), ("DELETE", "/data", 405), ("PATCH", "/plans", 405), ("DELETE", "/data/x", 405),
         ("POST", "/runs", 405), ("PUT", "/data/no-such", 404), ("GET", "/runs/no-such/log", 404),
         ("PUT", "/plans/no-such/active", 404), ("GET", "/data?tag=nocolon", 400), ("GET", "/data?since=soon", 400),
         ("GET", "/data?duration=1h", 400), ("GET", "/runs?status=asleep", 400), ("GET", "/plans?active=perhaps", 400),

@@ -55,6 +55,7 @@ def test_image_build_tells_its_steps_and_prints_the_image(server: Server, here: 
     assert done.returncode == 0
     assert list(image) == [
         "digest", "names", "created", "size", "python", "workdir", "entrypoint", "cmd", "env", "warnings",
+        "volumes",
     ]  # fmt: skip
     assert (image["names"], image["workdir"], image["cmd"]) == (["chain-image:latest"], "/w", ["python", "-V"])
     assert "[WARN] line 2: EXPOSE is noted and has no effect here" in done.stderr

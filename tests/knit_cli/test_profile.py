@@ -85,7 +85,7 @@ def test_nothing_there(knit) -> None:
 
 def test_an_old_token(ready, server) -> None:
     """A token that the server takes no more: what happened and the next step."""
-    server.on("GET /data", {"reason": "not allowed", "advice": "x"}, status=403)
+    server.on("GET /data", {"reason": "the token is missing or wrong", "advice": "x"}, status=403)
     result = ready("data", "find")
     assert result.code == 1
     assert result.err.splitlines()[0] == "the server does not accept this token (status code = 403)"
