@@ -59,6 +59,12 @@ def renew(tx: Transaction, run_ids: Iterable[str], lease: Lease) -> set[str]:
     return held
 
 
+def look(tx: Transaction, run_id: str) -> tuple[Run, str | None] | None:
+    """Return a Run and who works on it, locked (PostgreSQL) until the transaction ends; None if there is none."""
+    row = tx.execute(sa.select(_run).where(_run.c.run_id == run_id).with_for_update(key_share=True)).first()
+    return None if row is None else (to_run(row), row.lease_owner)
+
+
 def drop(tx: Transaction, run_ids: Iterable[str]) -> None:
     """Leave these Runs to anybody."""
     for some in batched(run_ids):

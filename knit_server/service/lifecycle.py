@@ -252,12 +252,15 @@ def present(ctx: Context, run_id: str) -> Run:
 
 
 def _held(ctx: Context, tx: Transaction, work: Work) -> Run:
-    """Return the Run as it stands now, its lease prolonged and, on PostgreSQL, its row locked. Raises `Overtaken`."""
-    held = leases.renew(tx, [work.run.run_id], _lease(ctx))
-    run = runs.many(tx, [work.run.run_id]).get(work.run.run_id)
-    if run is None:  # it had ended, and was deleted since
+    """Return the Run as it stands now, on PostgreSQL with its row locked. Raises `Overtaken`.
+
+    A lease that ran out but was not taken over still counts: nobody else has begun anything.
+    """
+    found = leases.look(tx, work.run.run_id)
+    if found is None:  # it had ended, and was deleted since
         raise Overtaken(work.run.run_id)
-    if run.status not in TERMINAL and (not held or run.attempt != work.run.attempt):
+    run, owner = found
+    if run.status not in TERMINAL and (owner != ctx.owner or run.attempt != work.run.attempt):
         raise Overtaken(run.run_id)
     return run
 
