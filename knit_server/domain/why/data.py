@@ -22,6 +22,7 @@ from knit_server.domain.why.points import (
     command,
     counted,
     is_lost,
+    likeness,
     listed,
     lookalike,
     meant,
@@ -181,9 +182,10 @@ def _is_near(asked: Input, gap: Tags, have: Tags) -> bool:
     return len(asked.tags) > 1 or lookalike(gap[0], have) is not None
 
 
-def _distance(near: Near, have: Tags, uses: Callable[[Tag], int]) -> tuple[int, bool, int, str, str]:
-    """Return a number for the order: fewest tags missing, meant, rare, and then anything that is always the same."""
+def _distance(near: Near, have: Tags, uses: Callable[[Tag], int]) -> tuple[int, float, int, str, str]:
+    """Return what to order by: fewest tags missing, most alike, rarest, and then anything that is always the same."""
     shared = [uses(tag) for tag in near.input.tags if tag in have]
-    meant_it = lookalike(near.gap[0], have) is not None
+    meant_it = lookalike(near.gap[0], have)
+    unlike = 1.0 if meant_it is None else 1.0 - likeness(near.gap[0], meant_it)
     rarest = min(shared, default=1 << 60)
-    return len(near.gap), not meant_it, rarest, near.plan.plan_id, near.input.path
+    return len(near.gap), unlike, rarest, near.plan.plan_id, near.input.path

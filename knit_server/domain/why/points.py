@@ -212,13 +212,17 @@ def lookalike(tag: Tag, have: Tags) -> Tag | None:
     """Return which of `have` may have been meant for `tag`: one half is the same, and the other half looks like it."""
     best, found = _ALIKE, None
     for each in have:
-        if each.key != tag.key and each.value != tag.value:
-            continue
-        ours, theirs = (each.value, tag.value) if each.key == tag.key else (each.key, tag.key)
-        likeness = difflib.SequenceMatcher(None, ours[:100], theirs[:100]).ratio()
-        if likeness >= best:
-            best, found = likeness, each
+        if (alike := likeness(tag, each)) >= best:
+            best, found = alike, each
     return found
+
+
+def likeness(tag: Tag, other: Tag) -> float:
+    """Return how much two tags look alike, from 0 to 1; 0 if neither key nor value is the same."""
+    if other.key != tag.key and other.value != tag.value:
+        return 0.0
+    ours, theirs = (other.value, tag.value) if other.key == tag.key else (other.key, tag.key)
+    return difflib.SequenceMatcher(None, ours[:100], theirs[:100]).ratio()
 
 
 def candidates(asked: Input, nearest: Sequence[Data]) -> tuple[Point, ...]:

@@ -158,6 +158,13 @@ def test_the_nearest_inputs_come_first_and_are_five() -> None:
     assert [each.plan.plan_id for each in survey.near] == ["meant", "rare", "common0", "common1", "common2"]
 
 
+def test_of_lookalikes_the_most_alike_comes_first() -> None:
+    """A letter that is missing is more likely a slip than half a word that differs, whatever the ids."""
+    close, distant = a_plan({"/in": "case:mended-tag"}, "zzz"), a_plan({"/in": "case:mended-far-off"}, "aaa")
+    survey = why.survey(a_data("case:mended-ta"), [distant, close], lambda tag: 1)
+    assert survey.near[0].plan.plan_id == "zzz"
+
+
 def test_what_lacks_two_tags_or_is_pinned_is_not_near() -> None:
     """Nobody is told of inputs that are far away, but of every input when the Plan was named."""
     far, pinned = a_plan({"/in": "a:1 b:2 type:raw"}), a_plan({"/in": "knit#id:else type:raw"}, "p2")
