@@ -106,7 +106,9 @@ class World:
     def begun(self, run_id: str) -> AttemptId:
         """Wait until a Run's program runs; returns its attempt."""
         run = self.until_status(run_id, Status.RUNNING).run
-        return AttemptId(run.run_id, run.attempt)
+        attempt = AttemptId(run.run_id, run.attempt)
+        self.until(lambda: attempt in self.executor.started)  # a Run begun anew is `running` before its program runs
+        return attempt
 
     def pull(self, knit_id: str) -> dict[str, str]:
         """The files of a Data, by path."""
