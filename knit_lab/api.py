@@ -1,0 +1,77 @@
+"""The functions of `import knit_lab as knit`: those of the session in use, which is opened when it is first needed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from knit_lab.session import Session
+
+if TYPE_CHECKING:
+    from knit_lab.objects.data import Data
+    from knit_lab.objects.drafts import PlanDraft
+    from knit_lab.objects.explanations import Explanation
+    from knit_lab.objects.listing import Listing
+    from knit_lab.objects.plans import Plan
+    from knit_lab.objects.pushing import Source
+    from knit_lab.objects.runs import Run
+
+_guard = threading.Lock()
+_current: Session | None = None
+
+
+def connect(
+    profile: str | os.PathLike[str] | None = None, *, api_root: str | None = None, token: str | None = None
+) -> Session:
+    """Find the server, see that it answers, and use it from now on.
+
+    Without arguments it is the Jupyter server that this kernel belongs to, if Knit is in it, else the profile of the
+    current directory. Raises `KnitError` with what to do if there is none or it does not answer.
+    """
+    global _current
+    session = Session.open(profile, api_root=api_root, token=token)
+    session.client.health()
+    with _guard:
+        before, _current = _current, session
+    if before is not None:
+        before.close()
+    return session
+
+
+def current() -> Session:
+    """Return the session in use, after finding the server if that was not done yet. Raises `KnitError`."""
+    global _current
+    with _guard:
+        if _current is None:
+            _current = Session.open()
+        return _current
+
+
+@overload
+def find(*tags: str, newest: Literal[True], **window: Any) -> Data: ...
+@overload
+def find(*tags: str, newest: Literal[False] = False, **window: Any) -> Listing[Data]: ...
+
+
+def find(*tags: str, newest: bool = False, **window: Any) -> Data | Listing[Data]:
+    """Find Data with all of `tags`; see `Session.find`."""
+    return current().data.newest(*tags) if newest else current().data.find(*tags, **window)
+
+
+def push(
+    source: Source, tags: Iterable[str] | str = (), *, name: str | None = None, progress: bool = True
+) -> Data:  # fmt: skip
+    """Push a directory, file, DataFrame, mapping of files, or bytes as a new Data; see `Session.push`."""
+    return current().push(source, tags, name=name, progress=progress)
+
+
+def plan(source: str | os.PathLike[str] | Mapping[str, Any] | None = None, /, **members: Any) -> PlanDraft:
+    """Draft a Plan from a plan file or from its members; see `Session.plan`."""
+    return current().plan(source, **members)
+
+
+def why(what: str | Data | Plan | Run) -> Explanation:
+    """Explain why a Data, a Plan or a Run did what it did, or did not; see `Session.why`."""
+    return current().why(what)

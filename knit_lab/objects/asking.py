@@ -1,0 +1,49 @@
+"""Reading what people write in a notebook: tags, times, durations, ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from knit_server.domain import tags as domain_tags
+from knit_server.domain import times
+from knit_server.domain.errors import InvalidInput
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def texts(tags: Iterable[str] | str) -> list[str]:
+    """Read one tag or several as `key:value` texts, trimmed. Raises `InvalidInput`."""
+    return [str(domain_tags.parse(tag)) for tag in ([tags] if isinstance(tags, str) else tags)]
+
+
+def instant(when: str | datetime | None) -> int | None:
+    """Read a time into milliseconds since 1970; without a zone, this machine's own. Raises `InvalidInput`."""
+    if when is None:
+        return None
+    if isinstance(when, str):
+        local = datetime.now().astimezone().tzinfo
+        return times.parse_loose_instant(when, local or UTC)
+    return (when.astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1)
+
+
+def span(duration: str | timedelta | float | None) -> int | None:
+    """Read a duration, a text such as `90m` or a number of seconds, into milliseconds. Raises `InvalidInput`."""
+    if duration is None:
+        return None
+    if isinstance(duration, str):
+        return times.parse_duration(duration)
+    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    if not 0 <= seconds < 100 * 366 * 86400:
+        raise InvalidInput(f"not a duration: {duration}", advice="Write seconds, or a text such as 90m.")
+    return round(seconds * 1000)
+
+
+def moment(text: str) -> datetime:
+    """Read a timestamp of the API, in this machine's own zone. Raises `InvalidInput`."""
+    return (_EPOCH + timedelta(milliseconds=times.parse_instant(text))).astimezone()
+
+
+def is_tag(word: str) -> bool:
+    """Whether `word` is meant as a tag and not as the beginning of an id."""
+    return ":" in word

@@ -1,0 +1,186 @@
+"""All Data, all Plans and all Runs of a server: by id, by tags, as lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from knit_lab.display.tables import Kind
+from knit_lab.objects import asking
+from knit_lab.objects.data import Data
+from knit_lab.objects.listing import Column, Listing
+from knit_lab.objects.plans import Plan
+from knit_lab.objects.runs import Run
+from knit_server.domain.errors import NotFound
+
+if TYPE_CHECKING:
+    from knit_lab.session import Session
+
+When = str | datetime | None
+Span = str | timedelta | float | None
+_RECENT = 20  # ids that completion offers
+
+
+class DataCollection:
+    """All Data of a server."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __getitem__(self, key: str | tuple[str, ...]) -> Data:
+        """Return the Data whose id begins with `key`, or the newest with these tags. Raises `NotFound`, `Conflict`."""
+        words = (key,) if isinstance(key, str) else key
+        if any(asking.is_tag(word) for word in words):
+            return self.newest(*words)
+        (word,) = words
+        client = self._session.client
+        return Data(self._session, client.show_data(client.full_id("data", word)))
+
+    def __iter__(self) -> Iterator[Data]:
+        return (Data(self._session, each) for each in self._session.client.each_data())
+
+    def find(
+        self, *tags: str, since: When = None, duration: Span = None, transient: bool | None = None,
+        limit: int | None = None,
+    ) -> Listing[Data]:  # fmt: skip
+        """Find Data with all of `tags`, made in [since, since + duration), oldest first; at most `limit`, the oldest.
+
+        `transient`: only those of Runs that have not ended well (True), or only usable ones (False).
+        """
+        found = self._session.client.find_data(
+            asking.texts(tags), since=asking.instant(since), duration=asking.span(duration),
+            limit=limit if transient is None else None,
+        )  # fmt: skip
+        kept = [
+            data for each in found if transient in (None, (data := Data(self._session, each)).transient is not None)
+        ]
+        return self.listed(kept[:limit])
+
+    def newest(self, *tags: str) -> Data:
+        """Return the newest usable Data with all of `tags`. Raises `NotFound`."""
+        usable = [each for each in self.find(*tags) if each.is_usable]
+        if not usable:
+            asked = " ".join(tags)
+            raise NotFound(f"there is no Data with {asked}", advice="See the tags in use: knit.data.tags()")
+        return usable[-1]
+
+    def tags(self, prefix: str = "") -> dict[str, int]:
+        """Return the tags in use that begin with `prefix`, with how many Data carry each."""
+        return {each["tag"]: each["count"] for each in self._session.client.tags_in_use(prefix)}
+
+    def listed(self, items: Iterable[Data]) -> Listing[Data]:
+        """Make a list of `items`."""
+        return Listing(items, _DATA_COLUMNS, "Data")
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [*self.tags(), *_recent(self._session, "data")]
+
+
+class PlanCollection:
+    """All Plans of a server."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __getitem__(self, key: str) -> Plan:
+        """Return the Plan whose id begins with `key`, or the newest of the image `key`. Raises `NotFound`."""
+        client = self._session.client
+        try:
+            return Plan(self._session, client.show_plan(client.full_id("plan", key)))
+        except NotFound:
+            found = client.find_plans(image=key) if ":" in key else []
+            if not found:
+                raise
+            return Plan(self._session, found[-1])
+
+    def __iter__(self) -> Iterator[Plan]:
+        return iter(self.find())
+
+    def find(
+        self, *, image: str | None = None, active: bool | None = None, in_tags: Iterable[str] | str = (),
+        out_tags: Iterable[str] | str = (), archived: bool = False,
+    ) -> Listing[Plan]:  # fmt: skip
+        """Find Plans by image (`name[:tag]`), activity, tags that one input asks for and that one output gives."""
+        found = self._session.client.find_plans(
+            active=active, image=image, in_tags=asking.texts(in_tags), out_tags=asking.texts(out_tags),
+            archived=archived,
+        )  # fmt: skip
+        return self.listed(Plan(self._session, each) for each in found)
+
+    def listed(self, items: Iterable[Plan]) -> Listing[Plan]:
+        """Make a list of `items`."""
+        return Listing(items, _PLAN_COLUMNS, "Plans")
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [*dict.fromkeys(each.image for each in self.find()), *_recent(self._session, "plan")]
+
+
+class RunCollection:
+    """All Runs of a server."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __getitem__(self, key: str) -> Run:
+        """Return the Run whose id begins with `key`. Raises `NotFound`, or `Conflict` if several do."""
+        client = self._session.client
+        return Run(self._session, client.show_run(client.full_id("run", key)))
+
+    def __iter__(self) -> Iterator[Run]:
+        return (Run(self._session, each) for each in self._session.client.each_run())
+
+    @property
+    def latest(self) -> Run:
+        """The Run that changed last. Raises `NotFound`."""
+        return self.find().latest
+
+    def find(
+        self, *, plan: str | Plan | None = None, input: str | Data | None = None, output: str | Data | None = None,  # noqa: A002
+        status: Iterable[str] | str = (), since: When = None, duration: Span = None, limit: int | None = None,
+    ) -> Listing[Run]:  # fmt: skip
+        """Find Runs of a Plan, with an input, an output, in any of some statuses; the one that changed last is last."""
+        found = self._session.client.find_runs(
+            plans=self._ids("plan", plan), inputs=self._ids("data", input), outputs=self._ids("data", output),
+            statuses=[status] if isinstance(status, str) else status, since=asking.instant(since),
+            duration=asking.span(duration), limit=limit,
+        )  # fmt: skip
+        return self.listed(Run(self._session, each) for each in found)
+
+    def listed(self, items: Iterable[Run]) -> Listing[Run]:
+        """Make a list of `items`."""
+        return Listing(items, _RUN_COLUMNS, "Runs")
+
+    def _ids(self, kind: str, what: str | Data | Plan | None) -> list[str]:
+        if what is None:
+            return []
+        return [self._session.client.full_id(kind, what) if isinstance(what, str) else what.id]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return _recent(self._session, "run")
+
+
+def _recent(session: Session, kind: str) -> list[str]:
+    return [each["id"] for each in session.client.resolve("", (kind,), limit=_RECENT)]
+
+
+_DATA_COLUMNS = (
+    Column("id", lambda each: each.id, Kind.ID),
+    Column("tags", lambda each: each.tags, Kind.TAGS),
+    Column("time", lambda each: each.timestamp, Kind.TIME),
+    Column("state", lambda each: each.transient or "usable", Kind.STATUS),
+)
+_PLAN_COLUMNS = (
+    Column("id", lambda each: each.id, Kind.ID),
+    Column("image", lambda each: each.image),
+    Column("inputs", lambda each: tuple(each.inputs)),
+    Column("outputs", lambda each: tuple(each.outputs)),
+    Column("active", lambda each: each.active, Kind.STATUS),
+)
+_RUN_COLUMNS = (
+    Column("id", lambda each: each.id, Kind.ID),
+    Column("status", lambda each: each.status, Kind.STATUS),
+    Column("image", lambda each: each.image),
+    Column("updated", lambda each: each.updated, Kind.TIME),
+    Column("exit", lambda each: each.exit_code),
+)

@@ -1,0 +1,46 @@
+"""The one door to pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from knit_server.domain.errors import InvalidInput, Unsupported
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def made(rows: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:
+    """Return `rows` as a DataFrame. Raises `Unsupported` where pandas is not installed."""
+    try:
+        import pandas
+    except ImportError as err:
+        raise Unsupported("a DataFrame needs pandas", advice="Install it: pip install pandas") from err
+    return pandas.DataFrame(list(rows))
+
+
+def is_frame(what: object) -> bool:
+    """Whether `what` is a DataFrame of pandas or polars, without importing either."""
+    return type(what).__name__ == "DataFrame" and type(what).__module__.split(".")[0] in ("pandas", "polars")
+
+
+_WRITERS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".feather": "feather"}
+
+_OPTIONS: dict[str, dict[str, Any]] = {"csv": {"index": False}, "json": {"orient": "records", "lines": True}}
+
+
+def write(frame: Any, place: Path) -> None:
+    """Write a DataFrame of pandas or polars in the format that the ending of `place` names. Raises `InvalidInput`."""
+    kind = _WRITERS.get(place.suffix)
+    if kind is None:
+        raise InvalidInput(f"no format is known for {place.name}", advice=f"End it with {', '.join(_WRITERS)}")
+    if type(frame).__module__.split(".")[0] == "polars":
+        getattr(frame, {"json": "write_ndjson", "feather": "write_ipc"}.get(kind, f"write_{kind}"))(place)
+        return
+    options = _OPTIONS.get(kind, {})
+    try:
+        getattr(frame, f"to_{kind}")(place, **options)
+    except ImportError as err:
+        raise Unsupported(f"writing {place.name} needs a library: {err}", advice="pip install pyarrow") from err
