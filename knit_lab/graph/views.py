@@ -1,18 +1,67 @@
-"""A lineage and a plan graph as a notebook holds them."""
+"""A lineage and a plan graph as a notebook holds them: a tree, a picture, DOT, and a widget to explore it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from knit_lab.display.shown import Shown
+from knit_lab.graph import drawing, picture
+from knit_lab.graph.elements import condensed, of_lineage, of_plan_graph
+from knit_lab.graph.exploring import BUDGET, Explored
+from knit_lab.graph.model import Graph
+from knit_server.domain.errors import InvalidInput
 from knit_server.wire import dot, shapes, text
 
 if TYPE_CHECKING:
     from knit_lab.session import Session
 
 
-class LineageView(Shown):
-    """What made a Data, and what was made from it."""
+class GraphView(Shown):
+    """What both graphs can do."""
+
+    _session: Session
+
+    @property
+    def dot(self) -> str:
+        """The graph in the language of Graphviz, as `knit` writes it."""
+        raise NotImplementedError
+
+    @property
+    def cards(self) -> Graph:
+        """All of the graph as cards and arrows."""
+        raise NotImplementedError
+
+    @property
+    def overview(self) -> Graph:
+        """The graph as it is shown at first: at most `BUDGET` cards, drawn together by Plan where there are more."""
+        return Explored.start(self.cards).view
+
+    def as_svg(self) -> str:
+        """Return the picture of the overview."""
+        return picture.svg(self.overview)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the graph to `path`: `.dot`, `.svg` or `.png` (the last needs Graphviz). Raises `KnitError`."""
+        place = Path(path)
+        if place.suffix == ".dot":
+            place.write_text(self.dot, encoding="utf-8")
+        elif place.suffix == ".svg":
+            place.write_text(self.as_svg(), encoding="utf-8")
+        elif place.suffix == ".png":
+            place.write_bytes(drawing.png(self.dot))
+        else:
+            raise InvalidInput(f"no format is known for {place.name}", advice="End it with .svg, .png or .dot")
+        return place
+
+    def explore(self) -> Any:
+        """Return the widget in which cards are clicked and unfolded. Raises `Unsupported` without ipywidgets."""
+        raise NotImplementedError
+
+
+class LineageView(GraphView):
+    """What made a Data, and what was made from it. `graph` is the API's answer."""
 
     def __init__(self, session: Session, graph: shapes.Lineage) -> None:
         self._session = session
@@ -20,16 +69,27 @@ class LineageView(Shown):
 
     @property
     def dot(self) -> str:
-        """The graph in the language of Graphviz."""
+        """The graph in the language of Graphviz, as `knit data lineage` writes it."""
         return dot.lineage(self.graph)
+
+    @property
+    def cards(self) -> Graph:
+        """All Data and Runs as cards."""
+        return of_lineage(self.graph)
+
+    @property
+    def overview(self) -> Graph:
+        """All cards if they are few, else Runs and Data drawn together by Plan."""
+        cards = self.cards
+        return cards if len(cards) <= BUDGET else Explored.start(condensed(cards, self.graph)).view
 
     def as_text(self) -> str:
         """Return a tree."""
         return text.lineage(self.graph)
 
 
-class PlanGraphView(Shown):
-    """Which Plans can feed a Plan, and which it can feed."""
+class PlanGraphView(GraphView):
+    """Which Plans can feed a Plan, and which it can feed. `graph` is the API's answer."""
 
     def __init__(self, session: Session, graph: shapes.PlanGraph) -> None:
         self._session = session
@@ -37,8 +97,13 @@ class PlanGraphView(Shown):
 
     @property
     def dot(self) -> str:
-        """The graph in the language of Graphviz."""
+        """The graph in the language of Graphviz, as `knit plan graph` writes it."""
         return dot.plan_graph(self.graph)
+
+    @property
+    def cards(self) -> Graph:
+        """All Plans as cards."""
+        return of_plan_graph(self.graph)
 
     def as_text(self) -> str:
         """Return a tree."""

@@ -1,0 +1,98 @@
+"""What of a graph is on the screen, and how a click changes that. Pure: a state and a click make the next state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from knit_lab.graph.model import Graph
+
+BUDGET = 60
+"""Cards that are shown at first; with their arrows that is about what can be read, and what ipycytoscape bears."""
+
+
+@dataclass(frozen=True)
+class Explored:
+    """The cards of `graph` that are `shown`; the root always is."""
+
+    graph: Graph
+    shown: frozenset[str]
+
+    @classmethod
+    def start(cls, graph: Graph, budget: int = BUDGET) -> Explored:
+        """Show what is nearest to the root, at most `budget` cards."""
+        shown = {graph.root} & graph.by_id.keys()
+        edge = set(shown)
+        while edge and len(shown) < budget:
+            around = {each for node in edge for each in (*graph.up.get(node, ()), *graph.down.get(node, ()))} - shown
+            ordered = [node.id for node in graph.nodes if node.id in around]
+            edge = set(ordered[: budget - len(shown)])
+            shown |= edge
+        return cls(graph, frozenset(shown))
+
+    @property
+    def view(self) -> Graph:
+        """What is on the screen."""
+        return self.graph.part(self.shown)
+
+    def up(self, node_id: str) -> Explored:
+        """Show one step more of what `node_id` comes from."""
+        return self._with(self.graph.up.get(node_id, ()))
+
+    def down(self, node_id: str) -> Explored:
+        """Show one step more of what comes from `node_id`."""
+        return self._with(self.graph.down.get(node_id, ()))
+
+    def without_up(self, node_id: str) -> Explored:
+        """Hide all that `node_id` comes from, and what hangs on that alone; never the root."""
+        return self._without(self.graph.reached([node_id], self.graph.up), node_id)
+
+    def without_down(self, node_id: str) -> Explored:
+        """Hide all that comes from `node_id`, and what hangs on that alone; never the root."""
+        return self._without(self.graph.reached([node_id], self.graph.down), node_id)
+
+    def everything(self) -> Explored:
+        """Show all there is."""
+        return replace(self, shown=frozenset(self.graph.by_id))
+
+    def found(self, words: str) -> list[str]:
+        """Return the cards, shown or not, that hold all of `words`, in any case: ids, tags, images, statuses."""
+        wanted = words.lower().split()
+        if not wanted:
+            return []
+        texts = {
+            node.id: " ".join([node.title, *node.lines, *node.members, *node.statuses]).lower()
+            for node in self.graph.nodes
+        }
+        return [node_id for node_id, text in texts.items() if all(word in text for word in wanted)]
+
+    def reveal(self, node_id: str) -> Explored:
+        """Show `node_id` with the shortest way to what is shown already."""
+        if node_id in self.shown or node_id not in self.graph:
+            return self
+        before: dict[str, str] = {node_id: node_id}
+        queue = [node_id]
+        for node in queue:
+            if node in self.shown:
+                way = [node]
+                while before[way[-1]] != way[-1]:
+                    way.append(before[way[-1]])
+                return self._with(way)
+            for other in (*self.graph.up.get(node, ()), *self.graph.down.get(node, ())):
+                if other not in before:
+                    before[other] = node
+                    queue.append(other)
+        return self._with([node_id])
+
+    def _with(self, more: Iterable[str]) -> Explored:
+        return replace(self, shown=self.shown | frozenset(more))
+
+    def _without(self, hidden: set[str], kept: str) -> Explored:
+        left = self.shown - (hidden - {self.graph.root, kept})
+        part = self.graph.part(left)
+        connected = {self.graph.root}
+        edge = {self.graph.root}
+        while edge:
+            edge = {each for node in edge for each in (*part.up.get(node, ()), *part.down.get(node, ()))} - connected
+            connected |= edge
+        return replace(self, shown=frozenset(connected & left) | ({kept} & self.shown))

@@ -1,0 +1,113 @@
+"""A graph as a static SVG: cards and arrows that read on light and dark pages, without scripts or style sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from knit_lab.display.html import COLOURS, MARKS, escape
+from knit_lab.graph.layout import Box, boxes, cut, lines_of
+from knit_lab.graph.model import Edge, Graph, Kind, Node
+
+HUES = {
+    Kind.DATA: "#1c9930", Kind.DATA_GROUP: "#1c9930", Kind.RUN: "#c77700", Kind.RUN_GROUP: "#c77700",
+    Kind.PLAN: "#9a7200", Kind.PORT: "#1c9930",
+}  # fmt: skip
+"""The colour of each kind of card: those of the DOT graphs, dark enough for white words on them."""
+ROOT_FILL = "#e3f4dc"
+_MARGIN = 16.0
+_FONT = "-apple-system,'Segoe UI',Helvetica,Arial,sans-serif"
+GREY = "#6e7781"
+_ARROWHEAD = (
+    '<defs><marker id="knit-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+    f'<path d="M0 0L8 4L0 8z" fill="{GREY}"/></marker></defs>'
+)
+
+
+def svg(graph: Graph) -> str:
+    """Return the picture."""
+    places = boxes(graph)
+    frame = _frame(places)
+    head = _open(
+        "svg", xmlns="http://www.w3.org/2000/svg", viewBox=" ".join(f"{each:.0f}" for each in frame),
+        width=frame[2], height=frame[3], style="max-width:100%;height:auto", font_family=_FONT, font_size=11,
+        role="img",
+    )  # fmt: skip
+    title = _element("title", f"Graph of {len(graph)} cards around {graph.root}")
+    cards = (part for node in graph.nodes for part in _card(node, places[node.id]))
+    return "".join([head, title, _ARROWHEAD, *_arrows(graph, places), *cards, "</svg>"])
+
+
+def _frame(places: Mapping[str, Box]) -> tuple[float, float, float, float]:
+    """Return left, top, width and height of all cards with a margin."""
+    if not places:
+        return (0, 0, 1, 1)
+    left = min(box.x - box.width / 2 for box in places.values()) - _MARGIN
+    top = min(box.y - box.height / 2 for box in places.values()) - _MARGIN
+    right = max(box.x + box.width / 2 for box in places.values()) + _MARGIN
+    bottom = max(box.y + box.height / 2 for box in places.values()) + _MARGIN
+    return left, top, right - left, bottom - top
+
+
+def _arrows(graph: Graph, places: Mapping[str, Box]) -> Iterator[str]:
+    for edge in graph.edges:
+        a, b = places[edge.source], places[edge.target]
+        x1, x2 = a.x + a.width / 2, b.x - b.width / 2
+        bend = max(30.0, abs(x2 - x1) / 2)
+        way = f"M{x1:.0f} {a.y:.0f}C{x1 + bend:.0f} {a.y:.0f} {x2 - bend:.0f} {b.y:.0f} {x2:.0f} {b.y:.0f}"
+        yield _element("path", d=way, fill="none", stroke=GREY, stroke_width=1.2, marker_end="url(#knit-arrow)")
+        yield from _label(edge, (x1 + x2) / 2, (a.y + b.y) / 2 - 3)
+
+
+def _label(edge: Edge, x: float, y: float) -> Iterator[str]:
+    told = edge.label + (f" ×{edge.count}" if edge.count > 1 else "")
+    if told:
+        yield _element(
+            "text", cut(told), x=x, y=y, text_anchor="middle", font_size=9, fill=GREY, paint_order="stroke",
+            stroke="#fff", stroke_width=3, stroke_opacity=0.8,
+        )  # fmt: skip
+
+
+def _card(node: Node, box: Box) -> Iterator[str]:
+    x, y, width, height = box.x - box.width / 2, box.y - box.height / 2, box.width, box.height
+    hue = HUES[node.kind]
+    yield "<g>" + _element("title", " ".join([node.title, *node.lines]))
+    if node.is_group:  # a second sheet behind the first
+        yield _element("rect", x=x + 4, y=y + 4, width=width, height=height, rx=5, fill="#fff", stroke=hue)
+    yield _element(
+        "rect", x=x, y=y, width=width, height=height, rx=5, stroke=hue,
+        fill=ROOT_FILL if node.is_root else "#fff", stroke_width=2.4 if node.is_root else 1.2,
+    )  # fmt: skip
+    yield _element("rect", x=x, y=y, width=5, height=height, rx=2, fill=hue)
+    yield _element("text", node.title, x=x + 12, y=y + 16, font_weight="bold", fill="#1f2328")
+    colour = COLOURS.get(node.status, "#57606a")
+    yield _element("text", statuses(node), x=x + width - 8, y=y + 16, text_anchor="end", fill=colour)
+    for at, line in enumerate(lines_of(node)):
+        yield _element("text", line, x=x + 12, y=y + 32 + 15 * at, fill="#424a53")
+    if node.more_up:
+        yield _element("text", f"◂{node.more_up}", x=x - 3, y=box.y + 4, text_anchor="end", font_size=9, fill=GREY)
+    if node.more_down:
+        yield _element("text", f"{node.more_down}▸", x=x + width + 3, y=box.y + 4, font_size=9, fill=GREY)
+    yield "</g>"
+
+
+def statuses(node: Node) -> str:
+    """Return the statuses of a card as marks and words, with how many of each if it is a group."""
+    counted = ((word, f" {count}" if node.is_group else "") for word, count in node.statuses.items())
+    return " ".join(f"{MARKS.get(word, '•')} {word}{count}" for word, count in counted)
+
+
+def _element(tag: str, text: str | None = None, /, **attributes: str | float) -> str:
+    opened = _open(tag, **attributes)
+    return f"{opened[:-1]}/>" if text is None else f"{opened}{escape(text)}</{tag}>"
+
+
+def _open(tag: str, /, **attributes: str | float) -> str:
+    written = (
+        f' {name if name == "viewBox" else name.replace("_", "-")}="{escape(_number(value))}"'
+        for name, value in attributes.items()
+    )
+    return f"<{tag}{''.join(written)}>"
+
+
+def _number(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.1f}".removesuffix(".0")
