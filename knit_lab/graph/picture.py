@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 
 from knit_lab.display.html import COLOURS, MARKS, escape
-from knit_lab.graph.layout import Box, boxes, cut, lines_of
-from knit_lab.graph.model import Edge, Graph, Kind, Node
+from knit_lab.graph.layout import Box, Point, cut, laid_out, lines_of
+from knit_lab.graph.model import Graph, Kind, Node
+
+Ways = Mapping[tuple[str, str], Sequence[Point]]
 
 HUES = {
     Kind.DATA: "#1c9930", Kind.DATA_GROUP: "#1c9930", Kind.RUN: "#c77700", Kind.RUN_GROUP: "#c77700",
@@ -25,7 +28,7 @@ _ARROWHEAD = (
 
 def svg(graph: Graph) -> str:
     """Return the picture."""
-    places = boxes(graph)
+    places, ways = laid_out(graph)
     frame = _frame(places)
     head = _open(
         "svg", xmlns="http://www.w3.org/2000/svg", viewBox=" ".join(f"{each:.0f}" for each in frame),
@@ -34,7 +37,7 @@ def svg(graph: Graph) -> str:
     )  # fmt: skip
     title = _element("title", f"Graph of {len(graph)} cards around {graph.root}")
     cards = (part for node in graph.nodes for part in _card(node, places[node.id]))
-    return "".join([head, title, _ARROWHEAD, *_arrows(graph, places), *cards, "</svg>"])
+    return "".join([head, title, _ARROWHEAD, *_arrows(ways), *cards, *_labels(graph, ways), "</svg>"])
 
 
 def _frame(places: Mapping[str, Box]) -> tuple[float, float, float, float]:
@@ -48,22 +51,31 @@ def _frame(places: Mapping[str, Box]) -> tuple[float, float, float, float]:
     return left, top, right - left, bottom - top
 
 
-def _arrows(graph: Graph, places: Mapping[str, Box]) -> Iterator[str]:
+def _arrows(ways: Ways) -> Iterator[str]:
+    for way in ways.values():
+        drawn = f"M{way[0][0]:.0f} {way[0][1]:.0f}"
+        for (x1, y1), (x2, y2) in itertools.pairwise(way):
+            middle = (y1 + y2) / 2
+            drawn += f"C{x1:.0f} {middle:.0f} {x2:.0f} {middle:.0f} {x2:.0f} {y2:.0f}"
+        yield _element("path", d=drawn, fill="none", stroke=GREY, stroke_width=1.2, marker_end="url(#knit-arrow)")
+
+
+def _labels(graph: Graph, ways: Ways) -> Iterator[str]:
+    """Write what arrows say near the card that has the fewer of them, so that they do not lie on each other."""
+    told: dict[tuple[str, str], list[str]] = {}
     for edge in graph.edges:
-        a, b = places[edge.source], places[edge.target]
-        x1, x2 = a.x + a.width / 2, b.x - b.width / 2
-        bend = max(30.0, abs(x2 - x1) / 2)
-        way = f"M{x1:.0f} {a.y:.0f}C{x1 + bend:.0f} {a.y:.0f} {x2 - bend:.0f} {b.y:.0f} {x2:.0f} {b.y:.0f}"
-        yield _element("path", d=way, fill="none", stroke=GREY, stroke_width=1.2, marker_end="url(#knit-arrow)")
-        yield from _label(edge, (x1 + x2) / 2, (a.y + b.y) / 2 - 3)
-
-
-def _label(edge: Edge, x: float, y: float) -> Iterator[str]:
-    told = edge.label + (f" ×{edge.count}" if edge.count > 1 else "")
-    if told:
+        words = edge.label + (f" ×{edge.count}" if edge.count > 1 else "")
+        if words and (edge.source, edge.target) in ways:
+            told.setdefault((edge.source, edge.target), []).append(words)
+    for (source, target), labels in told.items():
+        way = ways[source, target]
+        at_target = len(graph.up.get(target, ())) < len(graph.down.get(source, ()))
+        (x1, y1), (x2, y2) = (way[-1], way[-2]) if at_target else (way[0], way[1])
+        share = 0.35
         yield _element(
-            "text", cut(told), x=x, y=y, text_anchor="middle", font_size=9, fill=GREY, paint_order="stroke",
-            stroke="#fff", stroke_width=3, stroke_opacity=0.8,
+            "text", cut(", ".join(labels)), x=x1 + (x2 - x1) * share**2, y=y1 + (y2 - y1) * share + 3,
+            text_anchor="middle", font_size=9, fill=GREY, paint_order="stroke", stroke="#fff", stroke_width=3,
+            stroke_opacity=0.85,
         )  # fmt: skip
 
 
@@ -84,9 +96,10 @@ def _card(node: Node, box: Box) -> Iterator[str]:
     for at, line in enumerate(lines_of(node)):
         yield _element("text", line, x=x + 12, y=y + 32 + 15 * at, fill="#424a53")
     if node.more_up:
-        yield _element("text", f"◂{node.more_up}", x=x - 3, y=box.y + 4, text_anchor="end", font_size=9, fill=GREY)
+        yield _element("text", f"▴ {node.more_up}", x=box.x, y=y - 4, text_anchor="middle", font_size=9, fill=GREY)
     if node.more_down:
-        yield _element("text", f"{node.more_down}▸", x=x + width + 3, y=box.y + 4, font_size=9, fill=GREY)
+        below = y + height + 11
+        yield _element("text", f"▾ {node.more_down}", x=box.x, y=below, text_anchor="middle", font_size=9, fill=GREY)
     yield "</g>"
 
 
