@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from knit_lab.display.shown import Shown
 from knit_lab.graph import drawing, picture
 from knit_lab.graph.elements import condensed, of_lineage, of_plan_graph
 from knit_lab.graph.exploring import BUDGET, Explored
 from knit_lab.graph.model import Graph
-from knit_server.domain.errors import InvalidInput
+from knit_server.client.api import Depth
+from knit_server.domain.errors import InvalidInput, Unsupported
 from knit_server.wire import dot, shapes, text
 
 if TYPE_CHECKING:
@@ -55,17 +56,35 @@ class GraphView(Shown):
             raise InvalidInput(f"no format is known for {place.name}", advice="End it with .svg, .png or .dot")
         return place
 
-    def explore(self) -> Any:
-        """Return the widget in which cards are clicked and unfolded. Raises `Unsupported` without ipywidgets."""
+    def again(self) -> Self:
+        """Return the graph as it is now, around the same root."""
         raise NotImplementedError
+
+    def explore(self, *, height: str = "460px") -> Any:
+        """Return the widget in which cards are clicked and unfolded. Raises `Unsupported` without ipywidgets."""
+        try:
+            from knit_lab.components.explorer import Explorer
+        except ImportError as err:
+            advice = 'Install them: pip install "knit-platform[lab]"'
+            raise Unsupported(f"the graph widgets are not installed: {err}", advice=advice) from err
+        return Explorer(self._session, self, height=height)
 
 
 class LineageView(GraphView):
     """What made a Data, and what was made from it. `graph` is the API's answer."""
 
-    def __init__(self, session: Session, graph: shapes.Lineage) -> None:
+    def __init__(
+        self, session: Session, graph: shapes.Lineage, upstream: Depth = "all", downstream: Depth = "all"
+    ) -> None:
         self._session = session
         self.graph = graph
+        self._depths = (upstream, downstream)
+
+    def again(self) -> Self:
+        """Return the lineage as it is now, of the same Data and as deep."""
+        upstream, downstream = self._depths
+        found = self._session.client.data_lineage(self.graph["root"], upstream=upstream, downstream=downstream)
+        return type(self)(self._session, found, upstream, downstream)
 
     @property
     def dot(self) -> str:
@@ -91,9 +110,18 @@ class LineageView(GraphView):
 class PlanGraphView(GraphView):
     """Which Plans can feed a Plan, and which it can feed. `graph` is the API's answer."""
 
-    def __init__(self, session: Session, graph: shapes.PlanGraph) -> None:
+    def __init__(
+        self, session: Session, graph: shapes.PlanGraph, upstream: Depth = "all", downstream: Depth = "all"
+    ) -> None:
         self._session = session
         self.graph = graph
+        self._depths = (upstream, downstream)
+
+    def again(self) -> Self:
+        """Return the plan graph as it is now, of the same Plan and as deep."""
+        upstream, downstream = self._depths
+        found = self._session.client.plan_graph(self.graph["root"], upstream=upstream, downstream=downstream)
+        return type(self)(self._session, found, upstream, downstream)
 
     @property
     def dot(self) -> str:

@@ -127,7 +127,7 @@ class Data(Shown):
         from knit_lab.graph.views import LineageView
 
         found = self._session.client.data_lineage(self.id, upstream=upstream, downstream=downstream)
-        return LineageView(self._session, found)
+        return LineageView(self._session, found, upstream, downstream)
 
     def why(self, plan: str | None = None) -> Explanation:
         """Explain which Plans took it and which did not; with the id of a Plan, regarding that one."""

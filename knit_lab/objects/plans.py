@@ -74,7 +74,7 @@ class Plan(Shown):
         from knit_lab.graph.views import PlanGraphView
 
         found = self._session.client.plan_graph(self.id, upstream=upstream, downstream=downstream)
-        return PlanGraphView(self._session, found)
+        return PlanGraphView(self._session, found, upstream, downstream)
 
     def why(self) -> Explanation:
         """Explain which Data its inputs took and what they wait for."""

@@ -1,0 +1,80 @@
+"""Small parts that several widgets share: what is said below a widget, links to download, buttons, rows."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ipywidgets as widgets
+
+from knit_lab.display.html import escape
+from knit_server.domain.errors import KnitError
+
+TEXT = "var(--jp-ui-font-color1, #1f2328)"
+FAINT = "var(--jp-ui-font-color2, #57606a)"
+BORDER = "1px solid var(--jp-border-color2, #d0d7de)"
+BAD = "var(--jp-error-color1, #cf222e)"
+GOOD = "var(--jp-success-color1, #1a7f37)"
+
+
+class Said(widgets.HTML):  # type: ignore[misc]
+    """The line below a widget: what goes on, what went well, what went wrong and what to do about it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_class("knit-said")
+
+    def clear(self) -> None:
+        """Say nothing."""
+        self.value = ""
+
+    def busy(self, text: str) -> None:
+        """Say what is under way."""
+        self.value = f'<span style="color:{FAINT}">⏳ {escape(text)}</span>'
+
+    def good(self, text: str) -> None:
+        """Say what has been done."""
+        self.value = f'<span style="color:{GOOD}">✔</span> {escape(text)}'
+
+    def bad(self, err: KnitError) -> None:
+        """Say what went wrong, and what to do."""
+        advice = f'<div style="color:{FAINT}">{escape(err.advice)}</div>' if err.advice else ""
+        reason = escape(err.reason).replace("\n", "<br>")
+        self.value = f'<div role="alert"><span style="color:{BAD}">✖</span> {reason}{advice}</div>'
+
+    @contextmanager
+    def doing(self, text: str) -> Iterator[None]:
+        """Say what is under way while it is; errors meant for people are said here and go no further."""
+        self.busy(text)
+        try:
+            yield
+        except KnitError as err:
+            self.bad(err)
+        else:
+            if "⏳" in self.value:
+                self.clear()
+
+
+def button(
+    text: str, clicked: Callable[[], None], tooltip: str = "", style: str = "", icon: str = ""
+) -> widgets.Button:
+    """Return a button as wide as its text."""
+    made = widgets.Button(
+        description=text, tooltip=tooltip or text, button_style=style,
+        layout=widgets.Layout(width="auto", margin="2px"),
+    )  # fmt: skip
+    made.on_click(lambda _: clicked())
+    return made
+
+
+def row(*children: Any, **layout: str) -> widgets.HBox:
+    """Return `children` side by side, wrapped where there is no room."""
+    return widgets.HBox(children, layout=widgets.Layout(flex_flow="row wrap", align_items="center", **layout))
+
+
+def download(name: str, content: bytes, kind: str) -> str:
+    """Return a link that saves `content` as the file `name`."""
+    coded = base64.b64encode(content).decode("ascii")
+    return f'<a download="{escape(name)}" href="data:{kind};base64,{coded}">Save {escape(name)}</a>'
