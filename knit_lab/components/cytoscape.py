@@ -37,7 +37,7 @@ class Canvas(widgets.Box):  # type: ignore[misc]
 
     def show(self, graph: Graph, selected: str | None = None) -> None:
         """Show `graph` in place of what is shown."""
-        before: tuple[Any, ...] = self.children
+        before: tuple[Any, ...] = tuple(self.children)  # type: ignore[has-type]
         places = laid_out(graph).boxes
         self._classes = {node.id: classes(node) for node in graph.nodes}
         self._selected = selected

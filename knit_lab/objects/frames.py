@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from knit_server.domain.errors import InvalidInput, Unsupported
 
 if TYPE_CHECKING:
-    import pandas
+    from pandas import DataFrame
 
 
-def made(rows: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:
+def made(rows: Sequence[Mapping[str, Any]]) -> DataFrame:
     """Return `rows` as a DataFrame. Raises `Unsupported` where pandas is not installed."""
     try:
-        import pandas
+        from pandas import DataFrame
     except ImportError as err:
         raise Unsupported("a DataFrame needs pandas", advice="Install it: pip install pandas") from err
-    return pandas.DataFrame(list(rows))
+    return DataFrame(list(rows))
 
 
 def is_frame(what: object) -> bool:

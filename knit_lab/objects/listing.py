@@ -10,7 +10,7 @@ from knit_lab.display.shown import Shown
 from knit_server.domain.errors import NotFound
 
 if TYPE_CHECKING:
-    import pandas
+    from knit_lab.objects import frames
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ class Listing(Shown, Sequence[T], Generic[T]):
         return self._items[-1]
 
     @property
-    def df(self) -> pandas.DataFrame:
+    def df(self) -> frames.DataFrame:
         """The list as a pandas DataFrame: a row for each, with plain values. Raises `KnitError` without pandas."""
         from knit_lab.objects import frames
 
