@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from knit_server.domain.errors import InvalidInput, Unsupported
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame as DataFrame
 
 
 def made(rows: Sequence[Mapping[str, Any]]) -> DataFrame:

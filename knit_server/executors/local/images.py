@@ -38,7 +38,7 @@ from typing import Any
 from knit_server.domain import images as image_names
 from knit_server.domain.errors import Conflict, NotFound, Unavailable
 from knit_server.executors.base import Archive, Image
-from knit_server.executors.local import loading, trees, venvs
+from knit_server.executors.local import environment, loading, trees, venvs
 from knit_server.executors.local import recipe as recipes
 from knit_server.executors.local.context import Context
 from knit_server.executors.local.locks import locked, try_lock
@@ -92,7 +92,7 @@ class LocalImageStore:
         for warning in recipe.warnings:
             progress(f"warning: {warning}")
         with trees.told("building an image"), self._stage() as stage:
-            parts: list[list[object]] = []
+            parts: list[list[object]] = [["environment", *environment.packages()]] if recipe.environment else []
             self._follow(recipe, source, stage / "files", lambda line, at: parts.append(venvs.key_part(line, at)))
             key = venvs.key_of(parts, recipe.env)
             with self._venvs.held(key):
@@ -212,7 +212,7 @@ class LocalImageStore:
             progress(f"line {line.at.line}: {line.at.word} {line.at.value}")
             venvs.install(path, line, files, recipe.env, progress)
 
-        return self._venvs.create(key, fill)
+        return self._venvs.create(key, fill, like_ours=recipe.environment)
 
     def _commit(self, stage: Path, recipe: Recipe, venv: venvs.Venv, name: str) -> str:
         """Make what was staged an image, or find that it is one already, and name it."""

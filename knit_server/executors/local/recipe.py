@@ -16,6 +16,7 @@ from knit_server.executors.local.words import expand, split
 DEFAULT_PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PASSED_OVER = {"LABEL", "EXPOSE", "VOLUME", "HEALTHCHECK", "STOPSIGNAL", "MAINTAINER", "SHELL"}
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_ENVIRONMENT = re.compile(r"knit/environment(?::[\w.-]+)?")
 _PYTHON = re.compile(r"(?:[\w.:-]+/)*python(?::(?P<tag>[\w.-]+))?(?:@sha256:[0-9a-f]+)?")
 
 
@@ -50,6 +51,8 @@ class Recipe:
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
     warnings: list[str] = field(default_factory=list)
+    environment: bool = False
+    """Whether it begins with the packages of the server's own environment (FROM knit/environment)."""
 
 
 def read(text: str, build_args: Mapping[str, str] | None = None) -> Recipe:
@@ -112,13 +115,17 @@ class _Reader:
             )
         self._started = True
         words = [word for word in self._split(instruction, instruction.value) if not word.startswith("--")]
+        self._global_args, self._args = self._args, {}
+        if words and _ENVIRONMENT.fullmatch(words[0]):
+            self._recipe.environment = True
+            return
         base = _PYTHON.fullmatch(words[0]) if words else None
         if base is None:
             instruction.unsupported(
                 f"a local image is built from python only, not from {' '.join(words)}",
-                "Write FROM python:3, and bring the rest as packages (RUN pip install) and files (COPY).",
+                "Write FROM python:3, and bring the rest as packages (RUN pip install) and files (COPY); "
+                "FROM knit/environment has the packages of the server's own environment.",
             )
-        self._global_args, self._args = self._args, {}
         self._check_version(instruction, base["tag"] or "")
 
     def _check_version(self, instruction: Instruction, tag: str) -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from knit_server.domain.errors import InvalidInput, Unavailable
-from knit_server.executors.local import trees
+from knit_server.executors.local import environment, trees
 from knit_server.executors.local.locks import locked, try_lock
 from knit_server.executors.local.pip_lines import PipInstall, PipWord
 
@@ -111,14 +111,20 @@ class VenvStore:
             return None
         return Venv(key, path, tuple(stored))
 
-    def create(self, key: str, fill: Callable[[Path], None]) -> Venv:
-        """Make an environment and have `fill` install into it; to be called while it is held."""
+    def create(self, key: str, fill: Callable[[Path], None], *, like_ours: bool = False) -> Venv:
+        """Make an environment and have `fill` install into it; to be called while it is held.
+
+        With `like_ours` it begins with the packages that this process has (see `environment`).
+        """
         path = self._root / key
         trees.remove_tree(path)  # a build that was killed
         try:
-            _run([sys.executable, "-I", "-m", "venv", "--without-pip", str(path)], _environment({}))
+            options = environment.venv_options() if like_ours else []
+            _run([sys.executable, "-I", "-m", "venv", "--without-pip", *options, str(path)], _environment({}))
+            if like_ours:
+                environment.fill(path)
             fill(path)
-            lock = _installed(path)
+            lock = sorted({*_installed(path), *(environment.packages() if like_ours else ())})
             new = path / f"{_LOCK}.new"
             new.write_text(json.dumps(lock))
             new.replace(path / _LOCK)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.metadata
+import json
 import os
 import threading
 import zipfile
@@ -311,3 +313,21 @@ def test_the_dockerfile_is_inside_the_context(at: Store, tmp_path: Path) -> None
     (tmp_path / "Evil").write_text("FROM python:3\n")
     with pytest.raises(InvalidInput, match="no readable Evil"):
         at.store.build(at.context, "app", dockerfile="../Evil")
+
+
+def test_an_image_of_this_environment(tmp_path: Path) -> None:
+    """`FROM knit/environment` lists the packages that this process has, but none that lie elsewhere."""
+    (tmp_path / "Dockerfile").write_text("FROM knit/environment:1\n")
+    store = LocalImageStore(tmp_path / "images")
+    store.build(tmp_path, "ours")
+    again = store.build(tmp_path, "again")
+    assert again.names == ("again:latest", "ours:latest")
+    venv = store.locate("ours").venv
+    assert venv is not None
+    lock = json.loads((venv / "knit-lock.json").read_text())
+    assert any(each.startswith("SQLAlchemy==") for each in lock)
+    assert not any(each.startswith("knit-platform==") for each in lock) or not is_editable("knit-platform")
+
+
+def is_editable(name: str) -> bool:
+    return '"editable": true' in (importlib.metadata.distribution(name).read_text("direct_url.json") or "")

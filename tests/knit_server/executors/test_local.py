@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import sqlalchemy
 from executor_contract import ExecutorContract, Lab
 
 from knit_server.domain.errors import Unavailable
@@ -34,6 +35,14 @@ class LocalContract(ExecutorContract):
         assert isinstance(lab.executor.images, LocalImageStore)
         made = f"LocalExecutor(LocalImageStore(Path({str(lab.executor.images.root)!r})), **{self.settings})"
         return f"from knit_server.executors.local import LocalExecutor, LocalImageStore; executor = {made}"
+
+    async def test_the_packages_of_this_environment(self, lab: Lab, build: Callable[..., Image]) -> None:
+        """A program of `FROM knit/environment` imports what this process can import, and nothing leads out of it."""
+        build("ours", "FROM knit/environment\n")
+        code = "import sqlalchemy, sys; print(sqlalchemy.__version__, sqlalchemy.__file__.startswith(sys.prefix))"
+        said = await lab.says(lab.attempt("python3", "-c", code, image="ours"))
+        frozen = sys.prefix != sys.base_prefix
+        assert said == [f"{sqlalchemy.__version__} {frozen}"]
 
 
 @pytest.mark.bubblewrap

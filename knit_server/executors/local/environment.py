@@ -1,0 +1,68 @@
+"""The environment that Knit itself runs in, as what an image begins with: `FROM knit/environment`.
+
+A notebook and its Plans then have the same packages without any package index. The packages of a virtual environment
+are frozen by hard links (a later `pip install` replaces files, it does not change them), or copied where links cannot
+reach; those of a Python without one are shown to programs anyway, since they belong to the Python at hand.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import importlib.metadata
+import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+_LEFT_OUT = ("__pycache__", "__editable__.*", "*.pth", "*.egg-link")  # ways out of the environment, and what is remade
+_NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EACCES, errno.ENOTSUP)
+
+
+def packages() -> tuple[str, ...]:
+    """Return what is installed beside this Python, as `name==version`, sorted."""
+    found = importlib.metadata.distributions(path=list(map(str, _places())))
+    return tuple(sorted({f"{each.metadata['Name']}=={each.version}" for each in found if not _is_editable(each)}))
+
+
+def venv_options() -> list[str]:
+    """Return the options of `python -m venv` by which a new environment sees packages that are no environment's own."""
+    return [] if _in_venv() else ["--system-site-packages"]
+
+
+def fill(path: Path) -> None:
+    """Put the packages of this process's virtual environment into the one at `path`; nothing where it has none."""
+    if not _in_venv():
+        return
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    target = path / "lib" / version / "site-packages"
+    for place in _places():
+        shutil.copytree(
+            place, target, symlinks=True, dirs_exist_ok=True, copy_function=_linked,
+            ignore=shutil.ignore_patterns(*_LEFT_OUT),
+        )  # fmt: skip
+
+
+def _in_venv() -> bool:
+    return sys.prefix != sys.base_prefix
+
+
+@functools.cache
+def _places() -> tuple[Path, ...]:
+    found = dict.fromkeys(Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib"))
+    return tuple(place for place in found if place.is_dir())
+
+
+def _is_editable(found: importlib.metadata.Distribution) -> bool:
+    return '"editable": true' in (found.read_text("direct_url.json") or "")
+
+
+def _linked(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError as err:
+        if err.errno not in _NO_LINK:
+            raise
+        shutil.copy2(source, target)
+    return target
