@@ -22,8 +22,9 @@ _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EACCES, errno.ENOTSUP)
 
 def packages() -> tuple[str, ...]:
     """Return what is installed beside this Python, as `name==version`, sorted."""
-    found = importlib.metadata.distributions(path=list(map(str, _places())))
-    return tuple(sorted({f"{each.metadata['Name']}=={each.version}" for each in found if not _is_editable(each)}))
+    infos = (info for place in _places() for info in place.glob("*.dist-info") if not _is_editable(info))
+    found = map(importlib.metadata.Distribution.at, infos)
+    return tuple(sorted({f"{each.metadata['Name']}=={each.version}" for each in found}))
 
 
 def venv_options() -> list[str]:
@@ -37,10 +38,14 @@ def fill(path: Path) -> None:
         return
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     target = path / "lib" / version / "site-packages"
+    patterns = shutil.ignore_patterns(*_LEFT_OUT)
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        return patterns(folder, names) | {name for name in names if _is_editable(Path(folder, name))}
+
     for place in _places():
         shutil.copytree(
-            place, target, symlinks=True, dirs_exist_ok=True, copy_function=_linked,
-            ignore=shutil.ignore_patterns(*_LEFT_OUT),
+            place, target, symlinks=True, dirs_exist_ok=True, copy_function=_linked, ignore=left_out
         )  # fmt: skip
 
 
@@ -54,8 +59,14 @@ def _places() -> tuple[Path, ...]:
     return tuple(place for place in found if place.is_dir())
 
 
-def _is_editable(found: importlib.metadata.Distribution) -> bool:
-    return '"editable": true' in (found.read_text("direct_url.json") or "")
+def _is_editable(info: Path) -> bool:
+    """Whether `info` is the folder that describes a package installed in editable form."""
+    if info.suffix != ".dist-info":
+        return False
+    try:
+        return '"editable": true' in (info / "direct_url.json").read_text(encoding="utf-8")
+    except OSError:
+        return False
 
 
 def _linked(source: str, target: str) -> str:
