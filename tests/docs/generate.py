@@ -12,6 +12,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # for the module beside this file
+
+import compatibility
+
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -69,7 +73,8 @@ def plan_keys() -> str:
 
 GENERATORS: dict[str, Callable[[], str]] = {
     "states": states, "endpoints": endpoints, "settings": settings, "plan-keys": plan_keys,
-    "reasons": reasons,
+    "reasons": reasons, "compatibility": compatibility.summary, "scenarios": compatibility.scenarios,
+    "defects": compatibility.defects,
 }  # fmt: skip
 
 
@@ -97,7 +102,7 @@ WHOLE: dict[str, Callable[[], str]] = {"openapi.json": description, "plan.schema
 
 
 def main(arguments: list[str]) -> int:
-    """Write or check all docs; 1 means that something is out of date."""
+    """Write or check all docs; 1 means that something is out of date, or that what is said does not fit the tests."""
     stale = []
     for path in [*sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md"]), *(ROOT / "docs" / name for name in WHOLE)]:
         old = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -108,7 +113,10 @@ def main(arguments: list[str]) -> int:
                 path.write_text(new, encoding="utf-8")
     for path in stale:
         print(f"{path}: {'out of date; run `make docs`' if '--check' in arguments else 'written'}", file=sys.stderr)
-    return 1 if stale and "--check" in arguments else 0
+    problems = compatibility.problems()
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if (stale or problems) and "--check" in arguments else 0
 
 
 if __name__ == "__main__":
