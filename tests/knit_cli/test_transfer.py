@@ -236,7 +236,7 @@ def test_pull_of_other_content(ready, server, source, home) -> None:
 
 
 def test_pull_into_an_existing_directory(ready, server, home) -> None:
-    """An existing DEST/ID is left alone, and nothing is asked of the server."""
+    """An existing DEST/ID is left alone, and nothing is asked of the server (scenario 77)."""
     (home / "out" / ID).mkdir(parents=True)
     result = ready("data", "pull", "-x", ID, "out")
     assert result.code == 1

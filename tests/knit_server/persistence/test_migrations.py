@@ -26,7 +26,10 @@ def opened(url: str) -> Database:
 
 
 def test_migrations_lead_to_the_tables(empty_url: str) -> None:
-    """An empty database becomes exactly what `tables` describes: columns, types, defaults, indexes, constraints."""
+    """An empty database becomes exactly what `tables` describes: columns, types, defaults, indexes, constraints.
+
+    (scenario 85)
+    """
     opened(empty_url).close()
     engine = sa.create_engine(empty_url)
     with engine.connect() as connection:
@@ -43,7 +46,7 @@ def test_the_head_is_the_newest_migration() -> None:
 
 
 def test_opening_again_changes_nothing(empty_url: str) -> None:
-    """A database at the present schema keeps what is in it."""
+    """A database at the present schema keeps what is in it (scenario 85)."""
     first = opened(empty_url)
     kept = Keeper(first).done(Tag("a", "1"))
     first.close()
@@ -54,7 +57,7 @@ def test_opening_again_changes_nothing(empty_url: str) -> None:
 
 
 def test_a_newer_schema_is_refused(db: Database) -> None:
-    """What a newer Knit wrote is left alone, with the advice to install that one."""
+    """What a newer Knit wrote is left alone, with the advice to install that one (scenario 85)."""
     with db.write() as tx:
         tx.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(Conflict, match=r"newer Knit \(schema 9999\)\nInstall that version"):
@@ -64,7 +67,7 @@ def test_a_newer_schema_is_refused(db: Database) -> None:
 
 
 def test_a_migration_that_fails_leaves_nothing(empty_url: str) -> None:
-    """All of a migration or nothing: the next start begins from where the last good one ended."""
+    """All of a migration or nothing: the next start begins from where the last good one ended (scenario 85)."""
     engine = sa.create_engine(empty_url)
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE nomination (x INTEGER)"))

@@ -137,7 +137,7 @@ def test_runs(db: Database, keep: Keeper) -> None:
 
 
 def test_a_run_that_moved_on(db: Database, keep: Keeper) -> None:
-    """A change from a status or an attempt that is past is refused, and changes nothing."""
+    """A change from a status or an attempt that is past is refused, and changes nothing (scenario 46)."""
     run = keep.run(keep.plan())
     with db.write() as tx:
         runs.move(tx, run, replace(run, status=Status.READY))
@@ -149,7 +149,7 @@ def test_a_run_that_moved_on(db: Database, keep: Keeper) -> None:
 
 
 def test_switching_a_plans_runs(db: Database, keep: Keeper) -> None:
-    """Only Runs of that Plan in that status are switched, and their time stays."""
+    """Only Runs of that Plan in that status are switched, and their time stays (scenario 49)."""
     plan, other = keep.plan(), keep.plan()
     kept = {status: keep.run(plan, status) for status in Status}
     stranger = keep.run(other)

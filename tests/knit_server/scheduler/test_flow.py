@@ -61,7 +61,7 @@ def test_more_runs_than_one_transaction_makes(knit: World, world: World) -> None
 
 
 def test_unknown_image(knit: World) -> None:
-    """A Run whose image is not there fails with 255 and says how to build it; the push is not harmed."""
+    """A Run whose image is not there fails with 255 and says how to build it; the push is not harmed (scenario 69)."""
     plan = knit.apply("nobody:1", {"/in": ("a:b",)}, "c:d", log=("kind:log",))
     knit.push("a:b")
     knit.until_ended()
@@ -75,7 +75,10 @@ def test_unknown_image(knit: World) -> None:
 
 
 def test_failed_program(knit: World) -> None:
-    """A failed Run keeps its code, its outputs and its log; they can be pulled, and nothing follows from them."""
+    """A failed Run keeps its code, its outputs and its log; they can be pulled, and nothing follows from them.
+
+    (scenario 68)
+    """
     plan = knit.apply("fail:1", {"/in": ("a:b",)}, "c:d", log=("kind:log",))
     after = knit.apply("copy:1", {"/in": ("c:d",)}, "e:f")
     after_log = knit.apply("copy:1", {"/in": ("kind:log",)}, "g:h")
@@ -106,7 +109,7 @@ def test_failed_data_never_match(knit: World) -> None:
 
 
 def test_vanished_program(knit: World) -> None:
-    """A program that is gone without a trace is a failure with 254."""
+    """A program that is gone without a trace is a failure with 254 (scenario 66)."""
     plan = knit.apply("vanish:1", {"/in": ("a:b",)}, "c:d")
     knit.push("a:b")
     knit.until_ended()
@@ -117,7 +120,7 @@ def test_vanished_program(knit: World) -> None:
 
 
 def test_plan_without_log(knit: World) -> None:
-    """Without `log:` there is no log, no Data of it, and whoever asks for it is told so."""
+    """Without `log:` there is no log, no Data of it, and whoever asks for it is told so (scenario 70)."""
     plan = knit.apply("copy:1", {"/in": ("a:b",)}, "c:d")
     knit.push("a:b")
     knit.until_ended()
@@ -129,7 +132,7 @@ def test_plan_without_log(knit: World) -> None:
 
 
 def test_plan_without_outputs(knit: World) -> None:
-    """A Plan may keep nothing but a log."""
+    """A Plan may keep nothing but a log (scenario 70)."""
     plan = knit.apply("copy:1", {"/in": ("a:b",)}, log=("kind:log",))
     knit.push("a:b")
     knit.until_ended()
@@ -142,7 +145,7 @@ def test_plan_without_outputs(knit: World) -> None:
 
 
 def test_plan_that_keeps_nothing(knit: World) -> None:
-    """A Plan with neither outputs nor log runs all the same."""
+    """A Plan with neither outputs nor log runs all the same (scenario 70)."""
     plan = knit.apply("copy:1", {"/in": ("a:b",)})
     knit.push("a:b")
     knit.until_ended()
@@ -151,7 +154,7 @@ def test_plan_that_keeps_nothing(knit: World) -> None:
 
 
 def test_same_data_on_two_inputs(knit: World) -> None:
-    """A Data that fits two inputs of a Plan is given to both of one Run."""
+    """A Data that fits two inputs of a Plan is given to both of one Run (scenario 70)."""
     plan = knit.apply("join:1", {"/a": ("a:b",), "/b": ("c:d",)}, "e:f")
     knit.push("a:b", "c:d", files={"x": "1"})
     knit.until_ended()

@@ -22,7 +22,7 @@ AWAY = Unavailable("the store does not answer", advice="Is its server running?")
 
 @pytest.mark.parametrize("error", [FULL, AWAY])
 def test_store_fails_while_outputs_are_kept(knit: World, error: KnitError) -> None:
-    """The Run waits in completing with a note; when there is space again it is done, and ran once."""
+    """The Run waits in completing with a note; when there is space again it is done, and ran once (scenario 72)."""
     plan = knit.apply("wait:1", {"/in": ("a:b",)}, "c:d", log=("kind:log",))
     after = knit.apply("copy:1", {"/in": ("c:d",)}, "e:f")
     knit.push("a:b")
@@ -150,7 +150,10 @@ class Unwilling(FakeExecutor):
     ],
 )
 def test_executor_cannot_start(tmp_path: Path, errors: list[Exception], end: Exit) -> None:
-    """Passing errors are waited for, puzzling ones tried thrice, hopeless ones end the Run; secrets stay in the log."""
+    """Passing errors are waited for, puzzling ones tried thrice, hopeless ones end the Run; secrets stay in the log.
+
+    (scenario 69)
+    """
     executor = Unwilling()
     executor.errors = list(errors)
     with a_world(tmp_path, PROGRAMS, executor=executor) as world, scheduling(world.ctx):
