@@ -11,16 +11,17 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from knit_server.domain.errors import Damaged, KnitError, Unavailable
 from knit_server.executors.base import Capacity
 from knit_server.executors.local import LocalExecutor, LocalImageStore
 from knit_server.executors.local.executor import SandboxChoice
+from knit_server.hooks.settings import HookSettings
 from knit_server.persistence import Database
 from knit_server.scheduler import Scheduler
-from knit_server.service.context import Context
+from knit_server.service.context import Context, Limits
 from knit_server.service.home import Home, Presence
 from knit_server.service.signals import EVENTS, FINISH, LAUNCH, NEEDS, PROJECT, SWEEP, Signals
 from knit_server.storage import Store, TreeCache
@@ -44,6 +45,8 @@ class Settings:
     overcommit: bool = False
     max_cpu: float | None = None
     max_memory: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    hooks: HookSettings = field(default_factory=HookSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +153,7 @@ class Engine:
         executor.describe()  # tries the sandbox: a wrong choice is told now
         return Context(
             db=db, store=store, trees=trees, executor=executor, signals=signals, home=home.path,
-            schedules=lambda: self.schedules,
+            limits=settings.limits, schedules=lambda: self.schedules,
         )  # fmt: skip
 
     def _schedule(self, opened: contextlib.ExitStack) -> None:
