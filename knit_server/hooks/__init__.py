@@ -4,6 +4,7 @@ One door of outgoing HTTP for the server. It decides nothing about Runs: what a 
 matter. It never touches the database, never waits without a time-out, and never believes what it is answered.
 """
 
+from knit_server.hooks.lifecycle import LifecycleHooks
 from knit_server.hooks.settings import HookSettings, checked
 
-__all__ = ["HookSettings", "checked"]
+__all__ = ["HookSettings", "LifecycleHooks", "checked"]

@@ -33,7 +33,7 @@ def checked(settings: HookSettings, *, name: str = "hooks") -> HookSettings:
     """
     for member, urls in (("before", settings.before), ("after", settings.after)):
         for url in urls:
-            reason = _what_is_wrong(url)
+            reason = what_is_wrong_with(url)
             if reason:
                 raise InvalidInput(
                     f"{name}.{member}: {url!r} {reason}",
@@ -47,7 +47,7 @@ def checked(settings: HookSettings, *, name: str = "hooks") -> HookSettings:
     return settings
 
 
-def _what_is_wrong(url: str) -> str:
+def what_is_wrong_with(url: str) -> str:
     """Say why `url` cannot be asked; an empty text if it can."""
     if not url.isascii() or any(not char.isprintable() or char == " " for char in url):
         return "has characters that no URL has"
