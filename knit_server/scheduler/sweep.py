@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from knit_server.content.restore import remove_tree
+from knit_server.domain.errors import KnitError
 from knit_server.domain.runs import TERMINAL
 from knit_server.persistence import causes, contents, events, runs
 from knit_server.service.context import Context
+
+log = logging.getLogger("knit.scheduler")
 
 _UPLOAD_AGE = 24 * 3600  # seconds after which a half-built upload folder belongs to nobody
 
@@ -40,13 +45,25 @@ def sweep_store(ctx: Context) -> None:
         known_manifests = contents.known_manifests(tx, old_manifests)
     for pack in old_packs:
         if pack not in known_packs:
-            ctx.store.delete_pack(pack)
+            with _left_if_stuck(f"pack {pack}"):
+                ctx.store.delete_pack(pack)
     for manifest in old_manifests:
         if manifest not in known_manifests:
-            ctx.store.delete_manifest(manifest)
+            with _left_if_stuck(f"manifest {manifest}"):
+                ctx.store.delete_manifest(manifest)
     for stray in ctx.store.strays():
         if stray.modified < oldest:
-            ctx.store.delete_stray(stray)
+            with _left_if_stuck(stray.key):
+                ctx.store.delete_stray(stray)
+
+
+@contextlib.contextmanager
+def _left_if_stuck(what: str) -> Iterator[None]:
+    """Leave what cannot be deleted now to the next sweep: it holds up nothing else."""
+    try:
+        yield
+    except (KnitError, OSError) as err:
+        log.warning("%s stays, since it cannot be deleted now: %s", what, err)
 
 
 def _run_folders(ctx: Context, busy: Callable[[str], bool]) -> None:
@@ -57,10 +74,12 @@ def _run_folders(ctx: Context, busy: Callable[[str], bool]) -> None:
     for name, path in folders.items():
         run = known.get(owners[name])
         if (run is None or run.status in TERMINAL) and not busy(owners[name]):  # asked last: see above
-            remove_tree(path)
+            with _left_if_stuck(f"the folder {path}"):
+                remove_tree(path)
 
 
 def _uploads(ctx: Context) -> None:
     for path in (ctx.home / "uploads").iterdir():
         if path.stat().st_mtime < time.time() - _UPLOAD_AGE:
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            with _left_if_stuck(f"the folder {path}"):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

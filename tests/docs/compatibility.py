@@ -109,8 +109,8 @@ def problems() -> list[str]:
             found.append(f"scenario {number} has no test, and nothing that it waits for")
         if entry["is"] not in WORDS:
             found.append(f"scenario {number} is {entry['is']!r}, which is none of {', '.join(WORDS)}")
-        if ("knit" in entry) == (entry["is"] == "same"):
-            found.append(f"scenario {number} must say what Knit does if that is not the same, and only then")
+        if "knit" not in entry and entry["is"] != "same":
+            found.append(f"scenario {number} must say what Knit does, since that is not the same")
     found += [
         f"{test.file}: {test.name} names scenario {number}, which does not exist"
         for number in sorted(shown.keys() - set(range(1, COUNT + 1)))

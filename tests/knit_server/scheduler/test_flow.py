@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from scheduler_world import World
+from scheduler_world import World, scheduling
 
 from knit_server.domain.errors import NotFound
+from knit_server.domain.plans import OnNode, Preference
 from knit_server.domain.runs import Exit, Status
-from knit_server.service import data, runs
+from knit_server.service import data, plans, runs
 from knit_server.service.data import DataQuery, TagChange
-from knit_server.testing import some_tags
+from knit_server.testing import a_plan, some_tags
 
 
 def test_chain(knit: World) -> None:
@@ -159,6 +162,35 @@ def test_same_data_on_two_inputs(knit: World) -> None:
     knit.push("a:b", "c:d", files={"x": "1"})
     knit.until_ended()
     assert knit.output(knit.run(plan)) == {"joined.txt": "/a/x: 1\n/b/x: 1"}
+
+
+@pytest.mark.parametrize("mode", Preference)
+def test_scenario_70_wishes_of_a_cluster(knit: World, mode: Preference) -> None:
+    """A service account and wishes for nodes are kept, and mean nothing to programs of this machine."""
+    spec = a_plan("copy:1", {"/in": ("a:b",)}, {"/out": ("c:d",)})
+    spec = replace(spec, service_account="robot", on_node=(OnNode(mode, "gpu", "yes"),))
+    plan = plans.apply(knit.ctx, spec)
+    knit.push("a:b")
+    knit.until_ended()
+    assert knit.statuses(plan) == {"done": 1}
+    assert plan.plan.spec is not None
+    assert (plan.plan.spec.service_account, plan.plan.spec.on_node) == ("robot", spec.on_node)
+
+
+def test_scenario_71_outputs_begin_empty(world: World) -> None:
+    """Whatever lies where an attempt's outputs will be, its program finds them empty, and it is not kept."""
+    plan = world.apply("copy:1", {"/in": ("a:b",)}, "c:d", log=("kind:log",))
+    world.push("a:b")
+    place = world.ctx.home / "runs" / f"{world.run(plan).run.run_id}-1"
+    for name in ("out/0", "log"):
+        (place / name).mkdir(parents=True)
+        (place / name / "stale").write_text("stale")
+    with scheduling(world.ctx):
+        world.until_ended()
+    run = world.run(plan)
+    assert world.output(run) == {"names.txt": "a.txt"}
+    assert run.log is not None
+    assert world.pull(run.log) == {"log": "1 files\n"}
 
 
 def test_program_that_writes_nothing(knit: World) -> None:
