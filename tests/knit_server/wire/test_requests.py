@@ -93,6 +93,17 @@ def test_tag_change_refuses_system_tags(member: object) -> None:
         requests.tag_change(member)
 
 
+@pytest.mark.parametrize("missing", ["key", "value"])
+@pytest.mark.parametrize("wrong", ["absent", None, 1, True, [], {}], ids=repr)
+def test_scenario_3_half_a_tag(missing: str, wrong: object) -> None:
+    """A tag as an object has key and value, both texts; which member is not, is said."""
+    tag: dict[str, object] = {"key": "a", "value": "b", missing: wrong}
+    if wrong == "absent":
+        del tag[missing]
+    with pytest.raises(InvalidInput, match=rf"add\[1\]\.{missing} must be a string"):
+        requests.tag_change({"add": ["x:1", tag]})
+
+
 def test_queries() -> None:
     """Tags, windows, depths and bools of a query."""
     assert requests.tags_of_query([" a:b ", "knit#id:x"]) == (Tag("a", "b"), Tag("knit#id", "x"))
