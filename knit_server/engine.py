@@ -18,6 +18,7 @@ from knit_server.domain.errors import Damaged, KnitError, Unavailable
 from knit_server.executors.base import Capacity
 from knit_server.executors.local import LocalExecutor, LocalImageStore
 from knit_server.executors.local.executor import SandboxChoice
+from knit_server.hooks.extra import ExtraApi
 from knit_server.hooks.settings import HookSettings
 from knit_server.persistence import Database
 from knit_server.scheduler import Scheduler
@@ -47,6 +48,7 @@ class Settings:
     max_memory: int | None = None
     limits: Limits = field(default_factory=Limits)
     hooks: HookSettings = field(default_factory=HookSettings)
+    extra_apis: tuple[ExtraApi, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
