@@ -34,6 +34,17 @@ def available(tx: Transaction, statuses: Collection[Status], now: int, *, limit:
     return [to_run(row) for row in tx.execute(query)]
 
 
+def abandoned(tx: Transaction, statuses: Collection[Status], now: int) -> list[Run]:
+    """Return Runs in one of `statuses` on which somebody worked who does not any more, oldest first, locked as well."""
+    query = (
+        sa.select(_run)
+        .where(_run.c.status.in_([status.value for status in statuses]), _run.c.lease_until < now)
+        .order_by(_run.c.seq)
+        .with_for_update()
+    )
+    return [to_run(row) for row in tx.execute(query)]
+
+
 def take(tx: Transaction, run_ids: Iterable[str], lease: Lease) -> None:
     """Make `lease.owner` the one who works on these Runs."""
     for some in batched(run_ids):
@@ -69,6 +80,12 @@ def drop(tx: Transaction, run_ids: Iterable[str]) -> None:
     """Leave these Runs to anybody."""
     for some in batched(run_ids):
         tx.execute(sa.update(_run).where(_run.c.run_id.in_(some)).values(lease_owner=None, lease_until=None))
+
+
+def expire(tx: Transaction, run_ids: Iterable[str]) -> None:
+    """Let leases run out now: these Runs stay known as begun, for others to take over."""
+    for some in batched(run_ids):
+        tx.execute(sa.update(_run).where(_run.c.run_id.in_(some)).values(lease_until=0))
 
 
 def drop_others(tx: Transaction, owner: str, plan_id: str | None) -> None:
