@@ -119,6 +119,18 @@ def test_neighbours(knitfab: Knitfab, case: str) -> None:
     assert [each["plan"]["planId"] for each in shown["log"]["downstreams"]] == [third["planId"]]
 
 
+def test_all_nominations_are_listed(knitfab: Knitfab, case: str) -> None:
+    """A Data tells every input that it fits, also several of one Plan."""
+    raw = pushed(knitfab, case)
+    inputs = [{"path": path, "tags": [case]} for path in ("/b", "/a")]
+    plan = knitfab.json("POST", "/plans", spec(case, [], inputs=inputs, active=False))
+    other = knitfab.json("POST", "/plans", spec(case, [], active=False))
+    (seen,) = knitfab.json("GET", f"/data?tag=knit%23id:{raw['knitId']}")
+    told = {(each["plan"]["planId"], each["path"]) for each in seen["nomination"]}
+    assert told == {(plan["planId"], "/a"), (plan["planId"], "/b"), (other["planId"], "/in")}
+    assert len(seen["nomination"]) == 3
+
+
 def test_lists(knitfab: Knitfab, case: str) -> None:
     """Data come by time, Runs by their last change, Plans by id; with a slash and without it is the same list."""
     data = [pushed(knitfab, case, f"n:{number}")["knitId"] for number in range(3)]

@@ -93,8 +93,8 @@ def said_of() -> dict[int, dict[str, str]]:
     return {int(number): entry for number, entry in said()["scenarios"].items()}
 
 
-def of_defect(entry: dict[str, Any]) -> tuple[list[Test], list[str]]:
-    """Give the tests that show the absence of a defect, and the names among them that are no test."""
+def named_by(entry: dict[str, Any]) -> tuple[list[Test], list[str]]:
+    """Give the tests that a defect or a wish names, and the names among them that are no test."""
     known = set(tests())
     named = [Test(*text.split("::", 1)) if "::" in text else Test(text, "") for text in entry["tests"]]
     return [each for each in named if each in known], [f"{e.file}::{e.name}" for e in named if e not in known]
@@ -116,8 +116,8 @@ def problems() -> list[str]:
         for number in sorted(shown.keys() - set(range(1, COUNT + 1)))
         for test in shown[number]
     ]
-    for entry in said()["defects"]:
-        known, gone = of_defect(entry)
+    for entry in (*said()["defects"], *said()["wishes"]):
+        known, gone = named_by(entry)
         found += [f"{name} does not exist, but is named for {entry['what']!r}" for name in gone]
         if not known and not gone and "waits" not in entry:
             found.append(f"no test is named for {entry['what']!r}")
@@ -167,9 +167,18 @@ def summary() -> str:
 
 def defects() -> str:
     """What Knitfab does wrong, what Knit does instead, and where that is shown."""
-    lines = ["| in Knitfab | in Knit | shown by |", "|---|---|---|"]
-    for entry in said()["defects"]:
-        found, _ = of_defect(entry)
+    return _absent("in Knitfab", said()["defects"])
+
+
+def wishes() -> str:
+    """What users of Knitfab miss, and where Knit has it."""
+    return _absent("what is missed", said()["wishes"])
+
+
+def _absent(head: str, entries: Iterable[dict[str, Any]]) -> str:
+    lines = [f"| {head} | in Knit | shown by |", "|---|---|---|"]
+    for entry in entries:
+        found, _ = named_by(entry)
         knit = entry["knit"] if found else f"**waits** for {entry.get('waits', 'a test')}"
         lines.append(f"| {cell(entry['what'])} | {cell(knit)} | {links(found)} |")
     return "\n".join(lines)

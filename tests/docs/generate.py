@@ -50,15 +50,26 @@ def reasons() -> str:
     return "\n".join(["| code | meaning |", "|---|---|", *rows])
 
 
-def settings() -> str:
-    """The traits of the server extension, with their defaults."""
-    from knit_server.extension import KnitExtension
+def configuration() -> str:
+    """The table of settings, with their names in each place where they can be set."""
+    from knit_server.config import SETTINGS
 
     rows = []
-    for name, trait in sorted(KnitExtension.class_own_traits(config=True).items()):
-        default = trait.default_value_repr()
-        rows.append(f"| `KnitExtension.{name}` | `{default}` | {' '.join(str(trait.help).split())} |")
-    return "\n".join(["| setting | default | what |", "|---|---|---|", *rows])
+    for each in SETTINGS:
+        names = [f"`{name}`" for name in (each.flag, each.variable, each.trait) if name]
+        default = each.unset or f"`{each.shown_default}`"
+        rows.append(f"| `{each.key}` | {'<br>'.join(names)} | {default} | {each.help} |")
+    return "\n".join(["| key | flag, variable, trait | default | what |", "|---|---|---|---|", *rows])
+
+
+def configuration_file() -> str:
+    """What `knit serve --show-config` prints where nothing is set, but for the home of whoever asks."""
+    from knit_server.config import SETTINGS, resolve, shown
+
+    home = next(each for each in SETTINGS if each.key == "home")
+    lines = shown(resolve({}, {})).splitlines()[4:]
+    lines = [line.split("  #")[0].rstrip() for line in lines]
+    return "\n".join(["```toml", f'home = "{home.default}"', *lines, "```"])
 
 
 def plan_keys() -> str:
@@ -72,9 +83,10 @@ def plan_keys() -> str:
 
 
 GENERATORS: dict[str, Callable[[], str]] = {
-    "states": states, "endpoints": endpoints, "settings": settings, "plan-keys": plan_keys,
-    "reasons": reasons, "compatibility": compatibility.summary, "scenarios": compatibility.scenarios,
-    "defects": compatibility.defects,
+    "states": states, "endpoints": endpoints, "plan-keys": plan_keys, "reasons": reasons,
+    "configuration": configuration, "configuration-file": configuration_file,
+    "compatibility": compatibility.summary, "scenarios": compatibility.scenarios,
+    "defects": compatibility.defects, "wishes": compatibility.wishes,
 }  # fmt: skip
 
 

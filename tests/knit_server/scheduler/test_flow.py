@@ -10,6 +10,7 @@ from scheduler_world import World, scheduling
 from knit_server.domain.errors import NotFound
 from knit_server.domain.plans import OnNode, Preference
 from knit_server.domain.runs import Exit, Status
+from knit_server.executors.base import Observation, Phase
 from knit_server.service import data, plans, runs
 from knit_server.service.data import DataQuery, TagChange
 from knit_server.testing import a_plan, some_tags
@@ -120,6 +121,17 @@ def test_vanished_program(knit: World) -> None:
     assert run.status is Status.FAILED
     assert run.exit is not None
     assert run.exit.code == 254
+    assert "vanished" in run.exit.message
+
+
+@pytest.mark.parametrize("code", [0, None])
+def test_failed_without_a_code(knit: World, code: int | None) -> None:
+    """A program that failed, though nobody knows how, has neither the code of a good one nor an empty message."""
+    knit.executor.images.programs["odd:1"] = lambda attempt: Observation(phase=Phase.FAILED, code=code)
+    plan = knit.apply("odd:1", {"/in": ("a:b",)}, "c:d")
+    knit.push("a:b")
+    knit.until_ended()
+    assert knit.run(plan).run.exit == Exit(1, "its program failed and left no exit code")
 
 
 def test_plan_without_log(knit: World) -> None:
