@@ -7,6 +7,7 @@ from typing import Any
 from knit_server.config.effective import Configuration
 from knit_server.config.table import SETTINGS
 from knit_server.engine import Settings
+from knit_server.hooks.extra import ExtraApi
 from knit_server.hooks.settings import HookSettings
 from knit_server.service.context import Limits
 
@@ -19,6 +20,7 @@ def engine_settings(found: Configuration) -> Settings:
         overcommit=found["overcommit"], max_cpu=found["max_cpu"], max_memory=found["max_memory"],
         limits=Limits(**_section(found, "limits"), **_section(found, "retention")),
         hooks=HookSettings(before=hooks["before"], after=hooks["after"], timeout=hooks["timeout"] / 1000),
+        extra_apis=tuple(ExtraApi(path, target) for path, target in found["extra_apis"]),
     )  # fmt: skip
 
 

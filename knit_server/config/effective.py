@@ -6,9 +6,10 @@ before the file, that before the default (docs/configuration.md, "Precedence").
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -195,19 +196,34 @@ def _check(found: Configuration) -> None:
         raise found.mismatch("keyfile", "certfile", "needs {}")
     if found["anonymous_loopback"] and found["host"] not in LOOPBACK:
         raise found.mismatch("anonymous_loopback", "host", f"needs a {{}} of the loopback: {', '.join(LOOPBACK)}")
-    if found["hooks.before"] or found["hooks.after"]:
-        _check_hooks(found)
+    _check_urls(found)
 
 
-def _check_hooks(found: Configuration) -> None:
-    from knit_server.hooks.settings import HookSettings, checked
-
+def _check_urls(found: Configuration) -> None:
+    """Ask those who will use them. They are loaded only where there is something to check."""
     for key in ("hooks.before", "hooks.after"):
-        try:
-            checked(HookSettings(**{key.rpartition(".")[2]: found[key]}), name="hooks")
-        except KnitError as err:
-            reason = err.reason.removeprefix(f"{key}: ")
-            raise found.error(key, reason, err.advice or f"Write {BY_KEY[key].kind.allowed}.") from err
+        if found[key]:
+            from knit_server.hooks import settings
+
+            with _told(found, key, found[key]):
+                settings.checked(settings.HookSettings(**{BY_KEY[key].name: found[key]}))
+    if apis := found["extra_apis"]:
+        from knit_server.hooks import extra
+
+        with _told(found, "extra_apis", ()):
+            extra.checked((extra.ExtraApi(path, target) for path, target in apis), name="entry")
+
+
+@contextlib.contextmanager
+def _told(found: Configuration, key: str, urls: Iterable[str]) -> Iterator[None]:
+    """Tell what is wrong with a value together with its place, and without its secrets."""
+    try:
+        yield
+    except KnitError as err:
+        reason = err.reason.removeprefix(f"{key}: ")
+        for url in urls:
+            reason = reason.replace(repr(url), repr(masked(url)))
+        raise found.error(key, reason, err.advice or f"Write {BY_KEY[key].kind.allowed}.") from None
 
 
 def _texts(setting: Setting, value: Any) -> Iterator[str]:

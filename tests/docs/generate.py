@@ -67,7 +67,7 @@ def configuration_file() -> str:
     from knit_server.config import SETTINGS, resolve, shown
 
     home = next(each for each in SETTINGS if each.key == "home")
-    lines = shown(resolve({}, {})).splitlines()[4:]
+    lines = shown(resolve({"home": "/nowhere"}, {})).splitlines()[4:]
     lines = [line.split("  #")[0].rstrip() for line in lines]
     return "\n".join(["```toml", f'home = "{home.default}"', *lines, "```"])
 

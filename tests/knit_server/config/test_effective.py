@@ -16,6 +16,7 @@ from knit_server.config.effective import Mismatch, Source, by_trait
 from knit_server.config.table import BY_KEY
 from knit_server.domain.errors import InvalidInput, NotFound
 from knit_server.engine import Settings
+from knit_server.hooks.extra import ExtraApi
 from knit_server.hooks.settings import HookSettings
 from knit_server.service.context import Limits
 from knit_server.service.home import DEFAULT
@@ -60,6 +61,12 @@ def toml(key: str, text: str) -> str:
 def also(key: str) -> dict[str, str]:
     """Return what must be given beside `key`."""
     return {"KNIT_CERTFILE": "/c.pem"} if key == "keyfile" else {}
+
+
+@pytest.fixture(autouse=True)
+def _no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the tests from the home of whoever runs them, which may hold a file."""
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
 
 
 @pytest.fixture
@@ -184,6 +191,8 @@ class TestFile:
             ("[limits]\nlease = '2 weeks'", "limits.lease: '2 weeks' is not allowed", "from 1s to 1d"),
             ("[hooks]\nbefore = 'http://a'", "hooks.before: 'http://a' is not allowed", "a list of URLs"),
             ("[hooks]\nafter = ['ftp://a']", "hooks.after: 'ftp://a' does not begin with http://", "absolute URL"),
+            ("[hooks]\nafter = ['ftp://a:tomato@b/']", "hooks.after: 'ftp://a:***@b/' does not begin", "absolute URL"),
+            ("extra_apis = [{path = '/api', proxy_to = 'http://b'}]", "extra_apis: entry[0].path: '/api' is", "path"),
             ("[[extra_apis]]\npath = '/a'", "extra_apis: [{'path': '/a'}] is not allowed", "[[extra_apis]]"),
             ("database_url = 'mysql://a:***@b/c'", "database_url: the secret in it is masked", "KNIT_DATABASE_URL"),
             ("keyfile = 'a'", "keyfile needs certfile", ""),
@@ -294,6 +303,7 @@ class TestTable:
         settings = engine_settings(resolve({}, environ))
         assert settings.limits.lease == 30_000
         assert settings.limits.orphan_age == 2 * 3600_000
+        assert settings.extra_apis == (ExtraApi("/a", "http://b"),)
         assert settings.hooks == HookSettings(before=("http://a/",), after=("http://a/",), timeout=1.0)
         assert (settings.max_cpu, settings.max_memory) == (0.5, 1 << 30)
 
