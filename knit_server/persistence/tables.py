@@ -62,6 +62,8 @@ plan = Table(
     Column("service_account", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
+    Column("retry", Text),  # JSON of domain.retries.RetryPolicy; None: attempts that end badly are not repeated
+    Column("timeout", BigInteger),  # milliseconds that the program of one attempt may run
     UniqueConstraint("identity", name="uq_plan_identity"),
 )
 
@@ -123,8 +125,16 @@ run = Table(
     Column("image_digest", Text),
     Column("sandbox", Text),
     Column("note", Text),  # why it does not move, for people
+    Column("tries", Integer, nullable=False, server_default="0"),  # attempts that ended badly and are repeated
+    Column("again_at", BigInteger),  # nobody begins the next attempt before
     UniqueConstraint("run_key", name="uq_run_key"),
     Index("ix_run_status", "status", "seq"),
+    Index(
+        "ix_run_again",
+        "again_at",
+        sqlite_where=text("again_at IS NOT NULL"),
+        postgresql_where=text("again_at IS NOT NULL"),
+    ),
 )
 
 run_input = Table(
