@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
@@ -77,6 +80,23 @@ def test_scenario_43_one_data_for_two_plans(desk: Desk) -> None:
     pushed = desk.push("a:1")
     assert [desk.combinations(plan) for plan in many] == [[frozenset({("/in", pushed)})]] * 3
     assert desk.owing() == 0
+
+
+def test_scenario_56_who_reads_reads_on(desk: Desk) -> None:
+    """A Data that is being pulled may be deleted; who pulls it gets all of it, and nobody after him anything."""
+    noise = "".join(str(hashlib.sha256(str(number).encode()).digest()) for number in range(20_000))
+    raw = desk.push("a:1", noise=noise)
+    pulled = data.download(desk.ctx, raw)
+    begun = next(pulled.chunks)
+    runs.delete(desk.ctx, data.show(desk.ctx, raw).producer.run.run_id)
+    with pytest.raises(NotFound):
+        data.download(desk.ctx, raw)
+    rest = list(pulled.chunks)
+    assert rest, "there was more to come when the Data was deleted"
+    with tarfile.open(fileobj=io.BytesIO(b"".join([begun, *rest]))) as archive:
+        member = archive.extractfile("noise")
+        assert member is not None
+        assert member.read().decode() == noise
 
 
 # --- the states -------------------------------------------------------------------------------------------------------
