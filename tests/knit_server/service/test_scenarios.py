@@ -1,11 +1,12 @@
-"""Scenarios of docs/compatibility.md that no other test shows whole, through the services."""
+"""Scenarios and defects of docs/compatibility.md that no other test shows whole, through the services."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 
@@ -14,7 +15,7 @@ from desk import Desk
 
 from knit_server.domain import runs as edges
 from knit_server.domain.errors import InvalidTransition, KnitError, NotFound
-from knit_server.domain.runs import Status
+from knit_server.domain.runs import Exit, Status
 from knit_server.domain.views import RunView
 from knit_server.persistence import nominations
 from knit_server.persistence import runs as rows
@@ -173,3 +174,57 @@ def test_scenario_48_not_at_its_end(desk: Desk) -> None:
     assert desk.runs(after) == []
     with pytest.raises(KnitError, match="there is no Run ghost"):
         lifecycle.present(desk.ctx, "ghost")
+
+
+# --- one transaction --------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def committed(desk: Desk) -> Iterator[list[tuple[Status, Exit | None]]]:
+    """Note how the newest Run stands after each commit, where that is something new."""
+    seen: list[tuple[Status, Exit | None]] = []
+
+    def look(topics: object) -> None:
+        found = runs.find(desk.ctx, runs.RunQuery())
+        if found and (now := (found[-1].run.status, found[-1].run.exit)) not in seen:
+            seen.append(now)
+
+    unsubscribe = desk.ctx.signals.subscribe(look)
+    try:
+        yield seen
+    finally:
+        unsubscribe()
+
+
+def test_an_upload_ends_in_one_transaction(desk: Desk) -> None:
+    """Nobody sees an upload between its last byte and its end."""
+    with committed(desk) as seen:
+        desk.push("a:1")
+    assert seen == [(Status.RUNNING, None), (Status.DONE, None)]
+
+
+@pytest.mark.parametrize(
+    ("stop", "then"),
+    [(runs.abort, (Status.ABORTING, Exit(253, "aborted by user"))),
+     (runs.tearoff, (Status.COMPLETING, Exit(0, "stopped by user")))],
+)  # fmt: skip
+def test_a_stop_is_one_transaction(
+    desk: Desk, clock: ManualClock, stop: Callable[[Context, str], object], then: tuple[Status, Exit]
+) -> None:
+    """Nobody sees a Run that was stopped without its exit."""
+    desk.apply({"/in": "a:1"})
+    desk.push("a:1")
+    clock.advance(1)
+    (work,) = desk.start()
+    with committed(desk) as seen:
+        stop(desk.ctx, work.run.run_id)
+    assert seen == [then]
+
+
+def test_what_ran_is_recorded(desk: Desk) -> None:
+    """A Run tells the digest of the image that it ran, whatever the name means later."""
+    desk.apply({"/in": "a:1"})
+    desk.push("a:1")
+    (work,) = desk.start()
+    desk.end(work)
+    assert runs.details(desk.ctx, work.run.run_id)["imageDigest"] == "sha256:x"
