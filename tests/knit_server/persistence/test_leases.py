@@ -39,7 +39,7 @@ def test_available(db: Database, keep: Keeper) -> None:
 
 
 def test_take_renew_drop(db: Database, keep: Keeper) -> None:
-    """A lease is taken, prolonged by its owner alone, and given back."""
+    """A lease is taken, prolonged by its owner alone, and given back (scenario 47)."""
     plan = keep.plan()
     mine, other = keep.run(plan), keep.run(plan)
     with db.write() as tx:

@@ -29,7 +29,7 @@ HOSTILE_TAGS = normal(
 
 
 def test_tags_of_data(db: Database, keep: Keeper) -> None:
-    """Hundreds of odd tags, one of 100 KB, are kept, found, taken away and given back."""
+    """Hundreds of odd tags, one of 100 KB, are kept, found, taken away and given back (scenario 7)."""
     made = keep.done(*HOSTILE_TAGS)
     with db.write() as tx:
         assert data.get(tx, made.knit_id).tags == HOSTILE_TAGS
