@@ -17,10 +17,13 @@ Place = tuple[str, int, int, bool]
 """Where a chunk lies: name of the pack, offset and length in bytes, whether it is compressed."""
 
 
-def add(tx: Transaction, content: Content, now: int) -> None:
-    """Keep that a tree is stored; one that is known already stays."""
-    row = {**vars(content), "created_at": now}
+def add(tx: Transaction, content: Content, now: int, pack_ids: Collection[int] | None = None) -> None:
+    """Keep that a tree is stored, and which packs it needs, if that is known; one that is known already stays."""
+    row = {**vars(content), "created_at": now, "mapped": pack_ids is not None}
     tx.execute(insert_or_ignore(tx, tables.content), [row])
+    if pack_ids:
+        needed = [{"content_id": content.content_id, "pack_id": each} for each in pack_ids]
+        tx.execute(insert_or_ignore(tx, tables.content_pack), needed)
 
 
 def replace(tx: Transaction, content: Content) -> None:
@@ -69,11 +72,11 @@ def newest_manifest(tx: Transaction) -> str | None:
     return found
 
 
-def add_chunks(tx: Transaction, chunks: Mapping[str, Place]) -> None:
-    """Keep where new chunks lie; those known already stay where they are."""
+def add_chunks(tx: Transaction, chunks: Mapping[str, Place], ids: Mapping[str, int] | None = None) -> None:
+    """Keep where new chunks lie; those known already stay where they are. `ids`: the rows of their packs, if known."""
     if not chunks:
         return
-    ids = packs(tx, {place[0] for place in chunks.values()})
+    ids = packs(tx, {place[0] for place in chunks.values()}) if ids is None else ids
     rows = [
         {"chunk_id": chunk_id, "pack_id": ids[name], "offset": offset, "length": length, "compressed": compressed}
         for chunk_id, (name, offset, length, compressed) in chunks.items()
@@ -81,9 +84,9 @@ def add_chunks(tx: Transaction, chunks: Mapping[str, Place]) -> None:
     tx.execute(insert_or_ignore(tx, tables.chunk), rows)
 
 
-def packs(tx: Transaction, names: Collection[str]) -> dict[str, int]:
-    """Return the rows of packs, by name; those not known yet are from now on."""
-    ids = known_packs(tx, names)
+def packs(tx: Transaction, names: Collection[str], known: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Return the rows of packs, by name; those not `known` yet (None: look) are from now on."""
+    ids = known_packs(tx, names) if known is None else dict(known)
     if new := [{"name": name} for name in sorted(set(names) - set(ids))]:
         tx.execute(insert_or_ignore(tx, tables.pack), new)
         ids |= known_packs(tx, [row["name"] for row in new])

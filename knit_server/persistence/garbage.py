@@ -141,11 +141,11 @@ def add(tx: Transaction, new: Sequence[Garbage]) -> None:
         tx.execute(sa.insert(_garbage), [vars(each) for each in some])
 
 
-def look(tx: Transaction, kind: str, names: Iterable[str]) -> list[Garbage]:
+def look(tx: Transaction, names: Iterable[str], *kinds: str) -> list[Garbage]:
     """Return what is known of those of the objects that are garbage, or were until they were deleted."""
     found: list[Garbage] = []
     for some in batched(names):
-        query = sa.select(_garbage).where(_garbage.c.kind == kind, _garbage.c.name.in_(some))
+        query = sa.select(_garbage).where(_garbage.c.kind.in_(kinds), _garbage.c.name.in_(some))
         found += [Garbage(**row._mapping) for row in tx.execute(query)]
     return found
 

@@ -14,6 +14,7 @@ from knit_server.scheduler import launch, relief
 from knit_server.service import data as data_service
 from knit_server.service import lifecycle
 from knit_server.service.context import Context
+from knit_server.service.garbage import Swept
 from knit_server.service.lifecycle import Work
 from knit_server.storage import Snapshot
 
@@ -34,16 +35,7 @@ def finish(ctx: Context, work: Work, checkpoint: Checkpoint, remarks: Sequence[s
         data_service.fail_upload(ctx, work.run.run_id, "the upload was cut off")
         return lifecycle.present(ctx, work.run.run_id)
     with ctx.signals.deferred():
-        skipped = list(remarks)
-        try:
-            snapshots = _store(ctx, work, skipped.append)
-        except OutOfSpace:
-            if work.run.status is not Status.ABORTING or not relief.drop_outputs(ctx, work):
-                raise
-            skipped = [relief.REMARK]
-            snapshots = _store(ctx, work, skipped.append)
-        checkpoint("stored")
-        run = lifecycle.finish(ctx, work, snapshots, _remark(skipped))
+        run, snapshots = _end(ctx, work, checkpoint, remarks)
         checkpoint("finished")
         try:
             if run.status is Status.DONE:
@@ -53,6 +45,26 @@ def finish(ctx: Context, work: Work, checkpoint: Checkpoint, remarks: Sequence[s
         except KnitError as err:  # the Run has ended, come what may: the cache can do without, the sweep will tidy up
             log.warning("Run %s is %s, but its folder stays for now: %s", run.run_id, run.status.value, err.reason)
     return run
+
+
+def _end(ctx: Context, work: Work, checkpoint: Checkpoint, remarks: Sequence[str]) -> tuple[Run, dict[str, Snapshot]]:
+    """Store what the Run made and end it; once more if chunks that it shares were deleted in between."""
+    for last in (False, True):
+        skipped = list(remarks)
+        try:
+            snapshots = _store(ctx, work, skipped.append)
+        except OutOfSpace:
+            if work.run.status is not Status.ABORTING or not relief.drop_outputs(ctx, work):
+                raise
+            skipped = [relief.REMARK]
+            snapshots = _store(ctx, work, skipped.append)
+        checkpoint("stored")
+        try:
+            return lifecycle.finish(ctx, work, snapshots, _remark(skipped)), snapshots
+        except Swept:
+            if last:
+                raise
+    raise AssertionError("the second try returns or raises")
 
 
 def tidy(ctx: Context, work: Work) -> None:

@@ -241,6 +241,8 @@ class Scheduler:
         if self._sweeps % _STORE_EVERY == 0:
             await self.call(functools.partial(sweep.sweep_store, self.ctx))
         self._sweeps += 1
+        while await self.call(functools.partial(sweep.collect, self.ctx)):
+            self.checkpoint("collected")
 
     def _drive(self, work: Work, *, fresh: bool) -> None:
         drive = Drive(self, work)

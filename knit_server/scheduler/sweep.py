@@ -12,6 +12,7 @@ from knit_server.content.restore import remove_tree
 from knit_server.domain.errors import KnitError
 from knit_server.domain.runs import TERMINAL
 from knit_server.persistence import causes, contents, events, runs
+from knit_server.service import garbage
 from knit_server.service.context import Context
 
 log = logging.getLogger("knit.scheduler")
@@ -29,32 +30,41 @@ def sweep(ctx: Context, busy: Callable[[str], bool]) -> None:
         causes.trim(tx, ctx.now() - ctx.limits.receipts_kept)
     _run_folders(ctx, busy)
     _uploads(ctx)
-    ctx.trees.trim(ctx.limits.tree_cache)
+    _trees(ctx)
 
 
 def sweep_store(ctx: Context) -> None:
-    """Delete packs, manifests and fragments that no Data needs and that are older than any transfer lasts.
+    """Look through the whole store: delete packs, manifests and fragments that no commit named or that nothing needs.
 
-    A pack that SQL does not know was written by a push or a Run that never came to its commit.
+    What is younger than any transfer lasts is left alone.
     """
     oldest = (ctx.now() - ctx.limits.orphan_age) / 1000
-    old_packs = [name for name, stored in ctx.store.packs() if stored.modified < oldest]
-    old_manifests = [name for name, stored in ctx.store.manifests() if stored.modified < oldest]
-    with ctx.db.read() as tx:
-        known_packs = contents.known_packs(tx, old_packs)
-        known_manifests = contents.known_manifests(tx, old_manifests)
-    for pack in old_packs:
-        if pack not in known_packs:
-            with _left_if_stuck(f"pack {pack}"):
-                ctx.store.delete_pack(pack)
-    for manifest in old_manifests:
-        if manifest not in known_manifests:
-            with _left_if_stuck(f"manifest {manifest}"):
-                ctx.store.delete_manifest(manifest)
+    garbage.orphans(ctx)
+    while collect(ctx):
+        pass
     for stray in ctx.store.strays():
         if stray.modified < oldest:
             with _left_if_stuck(stray.key):
                 ctx.store.delete_stray(stray)
+
+
+def collect(ctx: Context) -> bool:
+    """Give back some of the space of deleted Data whose grace is over; returns whether there is more to do."""
+    done = garbage.collect(ctx)
+    if done.objects:
+        log.info("%d bytes that no Data needs are given back: %d objects of the store", done.size, done.objects)
+    return done.more
+
+
+def _trees(ctx: Context) -> None:
+    """Drop from the cache what is stored no more, and then what is beyond its size."""
+    cached = ctx.trees.ids()
+    with ctx.db.read() as tx:
+        known = contents.known(tx, cached)
+    for content_id in cached:
+        if content_id not in known:
+            ctx.trees.drop(content_id)
+    ctx.trees.trim(ctx.limits.tree_cache)
 
 
 @contextlib.contextmanager
