@@ -39,11 +39,11 @@ class Knitfab:
         assert answer.status == 200, answer
         return answer.json
 
-    def push(self, archive: bytes, checksum: str) -> Answer:
+    def push(self, archive: bytes, checksum: str, path: str = "/data") -> Answer:
         """A push: chunked, announcing the trailer that ends it."""
         connection = http.client.HTTPConnection(self.root.hostname or "", self.root.port, timeout=PATIENCE)
         try:
-            connection.putrequest("POST", f"{self.root.path}/data", skip_accept_encoding=True)
+            connection.putrequest("POST", self.root.path + path, skip_accept_encoding=True)
             for name, value in (
                 ("User-Agent", "Go-http-client/1.1"), ("Transfer-Encoding", "chunked"), ("Accept-Encoding", "gzip"),
                 ("Content-Type", "application/tar+gzip"), ("Trailer", "X-Checksum-Md5"),

@@ -103,6 +103,18 @@ def test_shapes(knitfab: Knitfab, case: str) -> None:
         assert told.body == b"copied hello\n"
 
 
+@pytest.mark.parametrize("path", ["/data", "/data/", "/backend/data", "/backend/data/"])
+def test_pushes(knitfab: Knitfab, path: str) -> None:
+    """A push is taken where Knitfab and its backend take it; with a wrong checksum, or no archive, it is refused."""
+    body = archive(hello="world", empty="")
+    good = knitfab.push(body, hashlib.md5(body).hexdigest().upper(), path)
+    assert (good.status, list(good.json)) == (200, ["knitId", "tags", "upstream", "downstreams", "nomination"])
+    for bad in (knitfab.push(body, "0" * 32, path), knitfab.push(b"no archive", "", path)):
+        assert bad.status == 400, bad
+        assert told(bad)
+    assert knitfab.push(body, "", path).status == 200, "without a checksum nothing is compared"
+
+
 def test_neighbours(knitfab: Knitfab, case: str) -> None:
     """What feeds a Plan is a mountpoint or a log of the other; what it feeds is always a mountpoint."""
     first = knitfab.json("POST", "/plans", spec(case, []))
