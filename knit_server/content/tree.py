@@ -128,7 +128,7 @@ class Tree:
             return self._by_path[path]
         except KeyError:
             raise NotFound(
-                f"there is no {show(path)} in this Data", advice="Pull the Data to see what it holds."
+                f"there is no {show(path)} in this Data", advice="List the files in it: knit data ls KNIT_ID"
             ) from None
 
     @cached_property
