@@ -18,6 +18,7 @@ from knit_server.domain.errors import Damaged, KnitError, Unavailable
 from knit_server.executors.base import Capacity
 from knit_server.executors.local import LocalExecutor, LocalImageStore
 from knit_server.executors.local.executor import SandboxChoice
+from knit_server.hooks import LifecycleHooks
 from knit_server.hooks.extra import ExtraApi
 from knit_server.hooks.settings import HookSettings
 from knit_server.persistence import Database
@@ -161,7 +162,10 @@ class Engine:
     def _schedule(self, opened: contextlib.ExitStack) -> None:
         own_database = not self.settings.database_url
         alone = own_database and self._presence.is_alone()
-        scheduler = Scheduler(self.ctx, exclusive=own_database, alone=alone, overcommit=self.settings.overcommit)
+        hooks = LifecycleHooks(self.settings.hooks)
+        scheduler = Scheduler(
+            self.ctx, exclusive=own_database, alone=alone, overcommit=self.settings.overcommit, hooks=hooks
+        )
         opened.callback(scheduler.stop)
         scheduler.start()
         self._scheduler = scheduler

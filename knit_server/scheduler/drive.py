@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 from knit_server.domain.errors import Conflict, KnitError, NotFound, OutOfSpace, Unavailable
-from knit_server.domain.runs import STUCK, VANISHED, Exit, Run, Status
-from knit_server.executors.base import Observation, Phase, Started
-from knit_server.scheduler import finish, launch, relief
+from knit_server.domain.retries import End
+from knit_server.domain.runs import STUCK, Exit, Run, Status
+from knit_server.executors.base import Observation, Started
+from knit_server.scheduler import again, finish, launch, relief
 from knit_server.scheduler.hooks import Hooks
 from knit_server.scheduler.telling import Moved, Refused, Telling
+from knit_server.service import again as again_service
 from knit_server.service import lifecycle, stepping
 from knit_server.service.lifecycle import EXECUTING, Overtaken, Work
 from knit_server.service.stepping import PREPARING
@@ -39,6 +41,7 @@ class Host(Protocol):
     checkpoint: Callable[[str], None]
     retry_after: float
     refusals: dict[str, int]
+    timer: again.Timer
 
     async def call(self, function: Callable[[], T]) -> T:
         """Run a blocking function in the pool."""
@@ -50,7 +53,7 @@ class Host(Protocol):
 
 
 class LetGo(Exception):
-    """The Run is left to anybody, before its program was started."""
+    """The Run is left to anybody: before its program was started, or until its next attempt is due."""
 
 
 class Drive:
@@ -73,8 +76,14 @@ class Drive:
         Raises `LetGo` if it is to be claimed again later.
         """
         try:
-            await self._insist(fresh=fresh)
-            self._host.make_room(self.work.run.run_id)
+            try:
+                await self._insist(fresh=fresh)
+            finally:
+                self._host.make_room(self.work.run.run_id)
+        except LetGo:
+            await self._telling.end()
+            raise
+        else:
             await self._telling.end()
         finally:
             self._telling.cut()
@@ -161,8 +170,10 @@ class Drive:
 
     async def _let_go(self, refusal: Refused | None = None) -> NoReturn:
         """Leave the Run to whoever claims it next, after a while if a hook refused; others have its room meanwhile."""
-        self._host.make_room(self.work.run.run_id)
-        if refusal is not None:
+        if refusal is None:
+            self._host.refusals.pop(self.work.run.run_id, None)
+        else:
+            self._host.make_room(self.work.run.run_id)
             await self._telling.rest(refusal)
         stepping.let_go(self._ctx, self.work)
         raise LetGo
@@ -191,28 +202,47 @@ class Drive:
                 return present
             seen = self._ctx.executor.start(launch.attempt(self._ctx, self.work, staged, self._env))
             self._running = True
-            self._host.checkpoint("started")
-            observation = await self._watched(seen)
+            with again.TimeLimit(self._host.timer, launch.timeout(self.work), self._kill) as limit:
+                self._host.checkpoint("started")
+                observation = await self._watched(seen)
             self._host.checkpoint("ended")
         finally:
             self._running = False
             staged.release()
-        return await self._end(exit_of(observation))
+        end, exit_ = limit.end_of(observation)
+        await self._try_again(end, exit_)
+        return await self._end(exit_)
+
+    def _kill(self) -> None:
+        self._ctx.executor.stop(self.work.attempt)
+
+    async def _try_again(self, end: End, exit_: Exit) -> None:
+        """Raise `LetGo` if another attempt follows one that has ended so."""
+        if exit_.code == 0:
+            return
+        follows = await self._recorded(
+            lambda: again_service.postpone(self._ctx, self.work, end, exit_), failed=end is not End.STUCK
+        )
+        if follows is not None:
+            again.close_log(self._ctx, self.work, exit_, follows)
+            self._host.checkpoint("put off")
+            raise LetGo
 
     async def _watched(self, seen: Started) -> Observation:
         """Say that the program runs, once hooks agree, and return how it ended."""
-        end = asyncio.ensure_future(self._ctx.executor.wait(self.work.attempt))
+        end = asyncio.ensure_future(self._ctx.executor.wait(self.work.attempt)) if self._telling.wanted else None
         try:
-            agreed = await self._agreed_while_it_runs(end)
+            agreed = end is None or await self._agreed_while_it_runs(end)
             run = await self._recorded(lambda: lifecycle.started(self._ctx, self.work, seen, agreed=agreed))
             self._host.checkpoint("recorded")
             if run.status not in EXECUTING:
                 self.stop()
             elif run.status is not self.work.run.status:
                 self._telling.tell()
-            return await end
+            return await (end or self._ctx.executor.wait(self.work.attempt))
         finally:
-            end.cancel()
+            if end is not None:
+                end.cancel()
 
     async def _agreed_while_it_runs(self, end: asyncio.Future[Observation]) -> bool:
         """Ask whether the Run may be called running, until its program ends; False if no hook agreed before."""
@@ -245,7 +275,7 @@ class Drive:
             self._telling.tell()
         return run
 
-    async def _recorded(self, write: Callable[[], Run], *, failed: bool = False) -> Run:
+    async def _recorded(self, write: Callable[[], T], *, failed: bool = False) -> T:
         """Write down what has happened outside, however long that takes: it must not be done a second time.
 
         The large outputs of a program that has `failed` make room for that if need be.
@@ -280,6 +310,7 @@ class Drive:
             defect = f"Knit itself failed ({type(err).__name__}); the server's log says more"
             why = str(err) if isinstance(err, KnitError) else defect
             with contextlib.suppress(KnitError, Overtaken):  # then the next try meets it again
+                await self._try_again(End.STUCK, Exit(STUCK, why))
                 run = await self._end(Exit(STUCK, why), relieve=False)
                 if run.status is not self.work.run.status:
                     self._see(run)
@@ -309,14 +340,3 @@ def _is_puzzling(err: Exception) -> bool:
 
 def _is_hopeless(err: Exception) -> bool:
     return not _is_puzzling(err) and not isinstance(err, OutOfSpace | Unavailable)
-
-
-def exit_of(seen: Observation) -> Exit:
-    """Say how a Run ended, from what the executor saw."""
-    if seen.phase is Phase.SUCCEEDED:
-        return Exit(0)
-    if seen.phase is Phase.VANISHED:
-        return Exit(VANISHED, seen.reason or "its program vanished without a trace")
-    if not seen.code:  # a failed Run never shows the code of a good one
-        return Exit(1, seen.reason or "its program failed and left no exit code")
-    return Exit(seen.code, seen.reason)

@@ -9,7 +9,7 @@ from pathlib import Path
 from knit_server.content.door import translated
 from knit_server.content.restore import remove_tree
 from knit_server.domain.errors import KnitError, OutOfSpace, Unavailable
-from knit_server.domain.runs import Run, Status
+from knit_server.domain.runs import STUCK, Exit, Run, Status
 from knit_server.scheduler import launch, relief
 from knit_server.service import data as data_service
 from knit_server.service import lifecycle
@@ -22,6 +22,9 @@ log = logging.getLogger("knit.scheduler")
 
 Checkpoint = Callable[[str], None]
 
+CUT_OFF = Exit(STUCK, "the upload was cut off")
+"""How an upload ends that nobody goes on with."""
+
 _NAMED = 5  # files named in a remark; the others are counted
 
 
@@ -32,7 +35,7 @@ def finish(ctx: Context, work: Work, checkpoint: Checkpoint, remarks: Sequence[s
     Run of a chain finds its inputs there.
     """
     if work.plan.spec is None:
-        data_service.fail_upload(ctx, work.run.run_id, "the upload was cut off")
+        data_service.fail_upload(ctx, work.run.run_id, CUT_OFF.message)
         return lifecycle.present(ctx, work.run.run_id)
     with ctx.signals.deferred():
         run, snapshots = _end(ctx, work, checkpoint, remarks)
