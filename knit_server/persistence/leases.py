@@ -18,6 +18,8 @@ _run = tables.run
 def available(tx: Transaction, statuses: Collection[Status], now: int, *, limit: int | None = None) -> list[Run]:
     """Return Runs in one of `statuses` that nobody works on, oldest first; on PostgreSQL they stay locked.
 
+    Those whose next attempt is due later are left out.
+
     Another server that looks at the same time waits, and then sees what was left. If it skipped what is locked, nobody
     would come back for the Runs that this one locked but had no room for.
     """
@@ -26,6 +28,7 @@ def available(tx: Transaction, statuses: Collection[Status], now: int, *, limit:
         .where(
             _run.c.status.in_([status.value for status in statuses]),
             sa.or_(_run.c.lease_until.is_(None), _run.c.lease_until < now),
+            sa.or_(_run.c.again_at.is_(None), _run.c.again_at <= now),
         )
         .order_by(_run.c.seq)
         .limit(limit)
@@ -43,6 +46,13 @@ def abandoned(tx: Transaction, statuses: Collection[Status], now: int) -> list[R
         .with_for_update()
     )
     return [to_run(row) for row in tx.execute(query)]
+
+
+def next_attempt_at(tx: Transaction, now: int) -> int | None:
+    """Return when the first of those attempts is due that are due later."""
+    query = sa.select(sa.func.min(_run.c.again_at)).where(_run.c.again_at.is_not(None), _run.c.again_at > now)
+    found: int | None = tx.execute(query).scalar()
+    return found
 
 
 def take(tx: Transaction, run_ids: Iterable[str], lease: Lease) -> None:

@@ -132,7 +132,9 @@ def test_runs(db: Database, keep: Keeper) -> None:
         runs.record(tx, run.run_id, Execution(sandbox="none", losses=2))
     with db.read() as tx:
         assert runs.get(tx, run.run_id) == ended
-        assert runs.execution(tx, run.run_id) == Execution(executor="local", sandbox="none", note="it waits", losses=2)
+        assert runs.execution(tx, run.run_id) == Execution(
+            executor="local", sandbox="none", note="it waits", losses=2, tries=0
+        )
         assert runs.count_by_status(tx) == {"aborting": 1}
 
 
