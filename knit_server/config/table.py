@@ -143,6 +143,10 @@ SETTINGS: tuple[Setting, ...] = (
         help="Stored bytes that no Data needs are deleted when they are older. Not below the longest upload.",
     ),
     Setting(
+        key="retention.content_grace", kind=Duration(), default=_DAY,
+        help="How long the bytes of deleted Data stay, for the first half of it to be shared if they are pushed again.",
+    ),
+    Setting(
         key="retention.events_kept", kind=Whole(1, 100_000_000), default=100_000,
         help="Events that are kept for clients that come back and ask what they have missed.",
     ),

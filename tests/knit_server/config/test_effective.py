@@ -42,6 +42,7 @@ OTHER: dict[str, tuple[str, str]] = {
     "limits.losses": ("0", "9"),
     "limits.tree_cache": ("1Gi", "2Gi"),
     "retention.orphan_age": ("2h", "2d"),
+    "retention.content_grace": ("0", "2h"),
     "retention.events_kept": ("10", "20"),
     "retention.receipts_kept": ("3h", "3d"),
     "hooks.before": ("http://a/", "http://b/ http://c/"),
