@@ -18,6 +18,7 @@ from knit_server.domain.errors import KnitError
 from knit_server.engine import Address, Engine, Settings
 from knit_server.extension import traits
 from knit_server.extension.certificates import own_authority
+from knit_server.handlers import extra
 from knit_server.handlers.host import SETTING, Host
 from knit_server.handlers.routes import API, routes
 from knit_server.handlers.workers import in_loop
@@ -76,8 +77,10 @@ class KnitExtension(ExtensionApp):
             self.failure = err
 
     def initialize_handlers(self) -> None:
-        """Add the API's routes."""
+        """Add the API's routes, and the extra APIs behind them."""
         self.handlers.extend(routes())
+        if self.chosen is not None:
+            self.handlers.extend(extra.routes((api.path, api.proxy_to) for api in self.chosen.extra_apis))
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Open Knit in a thread, while the server serves already. Called by jupyter_server."""
