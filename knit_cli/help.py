@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import click
 
 from knit_cli.frame import Argument, Group
@@ -25,7 +27,8 @@ def help_page(command: click.Command, ctx: click.Context, *, root_flags: bool = 
     return "\n\n".join(sections)
 
 
-_WIDTH = 110
+_WIDTH, _WIDEST = 110, 120
+"""Columns where lines are broken, and those that a line of a description, broken by hand, may have."""
 
 _ROOT_FLAGS = [
     ("--profile NAME", "Use this profile instead of the one of the current directory."),
@@ -73,8 +76,15 @@ def _usage_word(parameter: click.Parameter) -> str:
 
 def _indented(text: str) -> str:
     lines = (line.strip() for line in text.splitlines())
-    return "\n".join(f"  {line}" if line else "" for line in lines if line != "\b")
+    wrapped = (part for line in lines if line != "\b" for part in _wrapped(line, _WIDEST - 2))
+    return "\n".join(f"  {line}" if line else "" for line in wrapped)
 
 
 def _row(name: str, text: str) -> str:
-    return f"  {name:<28} {text}" if len(name) <= 28 else f"  {name}\n  {'':<28} {text}"
+    first, *more = _wrapped(text, _WIDTH - 31)
+    head = f"  {name:<28} {first}".rstrip() if len(name) <= 28 else f"  {name}\n{'':<31}{first}"
+    return "\n".join([head, *(f"{'':<31}{line}" for line in more)])
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]

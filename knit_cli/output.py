@@ -64,6 +64,12 @@ def one_line(text: str) -> str:
     return "".join(char if char.isprintable() else _shown(char) for char in text)
 
 
+def first_line(text: str) -> str:
+    """Return the first line; `…` says that there are more."""
+    first, _, more = text.partition("\n")
+    return first + ("…" if more else "")
+
+
 def _shown(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 

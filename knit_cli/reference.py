@@ -19,7 +19,7 @@ END = "<!-- end of what is written by `python -m knit_cli.reference` -->"
 def reference() -> str:
     """Return the help page of every command, depth first, as Markdown; the root's flags only where they belong."""
     parts = []
-    for command, context in _walk():
+    for command, context in walk():
         page = help_page(command, context, root_flags=command is cli)
         parts.append(f"### {context.command_path}\n\n```text\n{page}\n```")
     return "\n\n".join(parts)
@@ -44,7 +44,8 @@ def main() -> int:
     return 0
 
 
-def _walk() -> Iterator[tuple[click.Command, click.Context]]:
+def walk() -> Iterator[tuple[click.Command, click.Context]]:
+    """Give every command of the tree with its context, depth first, groups before what is in them."""
     stack: list[tuple[click.Command, click.Context]] = [(cli, click.Context(cli, info_name="knit"))]
     while stack:
         command, context = stack.pop()

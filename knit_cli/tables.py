@@ -152,7 +152,9 @@ def runs(found: Rows, now: int, wide: bool) -> Table:
 
 def _ended(each: Mapping[str, Any]) -> tuple[str, str]:
     ended = each.get("exit")
-    return ("", "") if ended is None else (str(ended["code"]), ended["message"])
+    if ended is None:
+        return "", ""
+    return str(ended["code"]), output.first_line(ended["message"])
 
 
 def images(found: Rows, now: int, wide: bool) -> Table:

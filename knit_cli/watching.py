@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from knit_cli.output import first_line
 from knit_server.domain import times
 from knit_server.domain.errors import NotFound
 from knit_server.domain.runs import Status
@@ -28,7 +29,7 @@ class Change:
         plan, ended = run["plan"], run.get("exit")
         words = [run["updatedAt"], run["runId"], f"{run['status']:<11}", plan.get("image") or plan.get("name") or ""]
         if ended is not None and (ended["code"] or ended["message"]):
-            words.append(f"(exit {ended['code']}{': ' if ended['message'] else ''}{ended['message']})")
+            words.append(f"(exit {ended['code']}{': ' if ended['message'] else ''}{first_line(ended['message'])})")
         return " ".join(map(str, words)).rstrip()
 
 
@@ -42,6 +43,7 @@ class Watched:
     """Whether a watched Run has failed."""
     _runs: dict[str, Json] = field(default_factory=dict)
     _begun: bool = False
+    _seen: bool = False
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -53,6 +55,11 @@ class Watched:
         """Whether there is nothing left to wait for."""
         waits = (each["status"] not in _ENDED and (self.named or each["status"] != _STANDING) for each in self._all())
         return self._begun and not any(waits)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no Run was ever seen."""
+        return not self._seen
 
     def begin(self, present: Iterable[Json], show: Callable[[str], Any]) -> Iterator[Change]:
         """Take how the Runs stand now: at the beginning, or after the stream was cut off. Gives what is new of it.
@@ -105,6 +112,7 @@ class Watched:
     def _note(self, run: Json) -> Iterator[Change]:
         before = self._runs.get(str(run["runId"]))
         self._runs[str(run["runId"])] = run
+        self._seen = True
         self.failed = self.failed or run["status"] == Status.FAILED.value
         if before is None or before["status"] != run["status"]:
             yield Change(run)

@@ -11,16 +11,19 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from knit_server.domain.errors import Damaged, KnitError, Unavailable
 from knit_server.executors.base import Capacity
 from knit_server.executors.local import LocalExecutor, LocalImageStore
 from knit_server.executors.local.executor import SandboxChoice
+from knit_server.hooks import LifecycleHooks
+from knit_server.hooks.extra import ExtraApi
+from knit_server.hooks.settings import HookSettings
 from knit_server.persistence import Database
 from knit_server.scheduler import Scheduler
-from knit_server.service.context import Context
+from knit_server.service.context import Context, Limits
 from knit_server.service.home import Home, Presence
 from knit_server.service.signals import EVENTS, FINISH, LAUNCH, NEEDS, PROJECT, SWEEP, Signals
 from knit_server.storage import Store, TreeCache
@@ -44,6 +47,9 @@ class Settings:
     overcommit: bool = False
     max_cpu: float | None = None
     max_memory: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    hooks: HookSettings = field(default_factory=HookSettings)
+    extra_apis: tuple[ExtraApi, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,13 +156,16 @@ class Engine:
         executor.describe()  # tries the sandbox: a wrong choice is told now
         return Context(
             db=db, store=store, trees=trees, executor=executor, signals=signals, home=home.path,
-            schedules=lambda: self.schedules,
+            limits=settings.limits, schedules=lambda: self.schedules,
         )  # fmt: skip
 
     def _schedule(self, opened: contextlib.ExitStack) -> None:
         own_database = not self.settings.database_url
         alone = own_database and self._presence.is_alone()
-        scheduler = Scheduler(self.ctx, exclusive=own_database, alone=alone, overcommit=self.settings.overcommit)
+        hooks = LifecycleHooks(self.settings.hooks)
+        scheduler = Scheduler(
+            self.ctx, exclusive=own_database, alone=alone, overcommit=self.settings.overcommit, hooks=hooks
+        )
         opened.callback(scheduler.stop)
         scheduler.start()
         self._scheduler = scheduler

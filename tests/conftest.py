@@ -17,6 +17,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from knit_server.domain.errors import InvalidInput, KnitError
+
 # Machines differ in speed, and the first example pays for imports: a deadline would make tests flaky. In CI the same
 # examples are tried each time, so that a failure has its cause in the change; at home other ones are tried each time.
 hypothesis.settings.register_profile(
@@ -55,6 +57,20 @@ def _bubblewrap_is_forbidden() -> str | None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     return None if trial.returncode == 0 else f"this machine forbids bubblewrap: {trial.stderr.strip()[:200]}"
+
+
+@pytest.fixture
+def said() -> Callable[..., str]:
+    """What the error says that a call raises, of one kind and no other; it must come with advice."""
+
+    def said(call: Callable[[], object], kind: type[KnitError] = InvalidInput) -> str:
+        with pytest.raises(kind) as info:
+            call()
+        assert type(info.value) is kind
+        assert info.value.advice, info.value
+        return info.value.reason
+
+    return said
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -34,7 +34,7 @@ class _File(NamedTuple):
     "Several files are all checked first, then applied in order; the first that is refused ends it.",
 )  # fmt: skip
 @frame.argument(
-    "files", "PLAN_FILE...", "A Plan as YAML, - for stdin, or a directory: all its *.yaml and *.yml by name.", many=True
+    "files", "PLAN_FILE", "A Plan as YAML, - for stdin, or a directory: all its *.yaml and *.yml by name.", many=True
 )
 @frame.switch(
     "--dry-run",
@@ -89,7 +89,8 @@ def _foresee(found: Sequence[_File]) -> None:
             refused = refused or not told["applicable"]
             if len(found) > 1:
                 runs = told["runs"]["count"] if "runs" in told else 0
-                verdict = f"it would get {runs} Runs" if told["applicable"] else f"refused: {told['reason']}"
+                would = f"it would get {runs} Run{'' if runs == 1 else 's'}"
+                verdict = would if told["applicable"] else f"refused: {told['reason']}"
                 output.log(f"[[{at + 1}/{len(found)}]] {file.name}: {verdict}")
     if refused:
         click.get_current_context().exit(1)

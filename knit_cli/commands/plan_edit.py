@@ -101,4 +101,4 @@ def _annotations(flag: str, words: Iterable[str]) -> list[str]:
     try:
         return [str(plans.parse_annotation(word)) for word in words]
     except InvalidInput as err:
-        raise frame.usage(f"{err.reason}: {flag}") from err
+        raise frame.usage(f"{err.reason}: {flag} (write KEY=VALUE)") from err

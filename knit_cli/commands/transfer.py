@@ -109,7 +109,7 @@ def pull(knit_id: str, dest: str, extract: bool, file: str | None) -> None:
         output.log(f"Downloading to {'stdout' if dest == '-' else folder / f'{name}.tar.gz'}:")
         with Meter() as meter:
             target = output.binary_stdout() if dest == "-" else folder / f"{name}.tar.gz"
-            knit.pull_archive(name, target, progress=meter.step)
+            knit.pull_archive(name, target, progress=meter.step, warn=_warn)
 
 
 def _folder(dest: str) -> Path:

@@ -39,6 +39,8 @@ def watch(run_ids: tuple[str, ...], planid: str | None) -> int:
         else:
             for change in _changes(knit, watched):
                 output.emit(output.one_line(str(change)) + "\n")
+    if watched.is_empty:
+        output.log("there is no Run that goes on; those that have ended: knit run find")
     return int(watched.failed)
 
 

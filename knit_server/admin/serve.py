@@ -13,68 +13,42 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from knit_server.admin.options import configurable
+from knit_server.config import Configuration, resolve, shown
+from knit_server.config.effective import Mismatch, Source
 from knit_server.domain.errors import InvalidInput
-from knit_server.service.home import Home, locate
+from knit_server.service.home import Home
 
 if TYPE_CHECKING:
     from knit_server.engine import Engine
     from knit_server.extension.headless import HeadlessServer
 
-LEVELS = ("debug", "info", "warning", "error")
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
 
 @click.command(name="serve", short_help="Run a Knit server on this machine.", add_help_option=False)
-@click.option("--home", metavar="DIR", help="The home folder. Default: KNIT_HOME, else ~/.local/share/knit.")
-@click.option("--host", metavar="HOST", default="127.0.0.1", help="The address to listen at. Default: 127.0.0.1.")
-@click.option(
-    "--port", metavar="PORT", type=click.IntRange(0, 65535), default=8787,
-    help="The port to listen at; 0 takes a free one. Default: 8787.",
-)  # fmt: skip
-@click.option("--certfile", metavar="FILE", default="", help="Serve HTTPS with this certificate (PEM).")
-@click.option(
-    "--keyfile", metavar="FILE", default="", help="The certificate's key (PEM), if it is not in the same file."
-)
-@click.option(
-    "--sandbox", type=click.Choice(["auto", "bubblewrap", "substitution"]), default="auto",
-    help="How programs are kept to their place. Default: auto, the strongest that works here.",
-)  # fmt: skip
-@click.option(
-    "--anonymous-loopback",
-    is_flag=True,
-    help="Ask for no token, for clients that cannot send one: every user and program of this machine may do all.",
-)
+@configurable
+@click.option("--config", metavar="FILE", help="Read settings from this TOML file. Default: knit.toml in the home.")
+@click.option("--show-config", is_flag=True, help="Print the settings and where each comes from, as TOML, and exit.")
 @click.option("--rotate-token", is_flag=True, help="Make a new token; whoever uses this server runs `knit init` again.")
-@click.option("--overcommit", is_flag=True, help="Let a Run that asks for more than this machine has run alone.")
-@click.option("--max-cpu", metavar="CORES", type=float, help="Cores that Runs may use. Default: all.")
-@click.option("--max-memory", metavar="BYTES", type=int, help="Memory that Runs may use. Default: all.")
-@click.option("--database-url", metavar="URL", default="", help="A database other than the home's SQLite file.")
-@click.option("--store-url", metavar="URL", default="", help="A store other than the home's folder.")
-@click.option(
-    "--log-level", type=click.Choice(LEVELS), default="warning", help="What to tell on stderr. Default: warning."
-)  # fmt: skip
-def serve(home: str | None, log_level: str, rotate_token: bool, **options: Any) -> int:
+def serve(config: str | None, show_config: bool, rotate_token: bool, **given: Any) -> int:
     """Run a Knit server on this machine until it is stopped (Ctrl-C).
 
     It holds the home folder, where all its data are, and writes there, as handout/knitprofile, the profile for
-    `knit init`.
+    `knit init`. A setting is taken from the flag, else from its environment variable (KNIT_PORT for --port), else from
+    the TOML file, which has more settings than there are flags: docs/configuration.md.
     """
-    if options["keyfile"] and not options["certfile"]:
-        raise click.UsageError("--keyfile needs --certfile", ctx=click.get_current_context())
-    if options["anonymous_loopback"] and options["host"] not in LOOPBACK:
-        raise click.UsageError(
-            f"--anonymous-loopback needs a --host of the loopback: {', '.join(LOOPBACK)}",
-            ctx=click.get_current_context(),
-        )
-    place = Home(locate(home, os.environ))
+    found = _resolved(given, config)
+    if show_config:
+        click.echo(shown(found), nl=False)
+        return 0
+    place = Home(found["home"])
     place.prepare()
     _refuse_if_held(place)
     if rotate_token:
         place.rotate_token()
         print(f"note: the token is new; profiles with the old one: knit init {place.profile}", file=sys.stderr)
-    level = getattr(logging, log_level.upper())
+    level = getattr(logging, found["log_level"].upper())
     logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s")
-    server = _build(place, level, **options)
+    server = _build(place, level, found)
     server.start()
     if server.failure is not None:
         raise server.failure
@@ -82,6 +56,16 @@ def serve(home: str | None, log_level: str, rotate_token: bool, **options: Any) 
         sys.stderr.flush()
         os._exit(0)
     return 0
+
+
+def _resolved(given: dict[str, Any], file: str | None) -> Configuration:
+    """Find the settings. Flags that do not go together are a wrong command line."""
+    try:
+        return resolve(given, os.environ, file=file)
+    except Mismatch as err:
+        if err.source is Source.GIVEN:
+            raise click.UsageError(err.reason, ctx=click.get_current_context()) from err
+        raise
 
 
 def _refuse_if_held(home: Home) -> None:
@@ -92,26 +76,16 @@ def _refuse_if_held(home: Home) -> None:
     lock.release()
 
 
-def _build(
-    home: Home,
-    level: int,
-    *,
-    host: str,
-    port: int,
-    certfile: str,
-    keyfile: str,
-    anonymous_loopback: bool,
-    **chosen: Any,
-) -> HeadlessServer:
+def _build(home: Home, level: int, found: Configuration) -> HeadlessServer:
     with _quick_imports():
-        from knit_server.engine import Settings
+        from knit_server.config.build import engine_settings
         from knit_server.extension import headless
 
     return headless.build(
-        Settings(home=home.path, **chosen),
-        token=home.token(), folder=home.jupyter, host=host, port=port, certfile=certfile, keyfile=keyfile,
-        log_level=logging.ERROR if level == logging.WARNING else level, anonymous=anonymous_loopback,
-        on_ready=partial(_say_ready, anonymous=anonymous_loopback),
+        engine_settings(found),
+        token=home.token(), folder=home.jupyter, host=found["host"], port=found["port"], certfile=found["certfile"],
+        keyfile=found["keyfile"], log_level=logging.ERROR if level == logging.WARNING else level,
+        anonymous=found["anonymous_loopback"], on_ready=partial(_say_ready, anonymous=found["anonymous_loopback"]),
     )  # fmt: skip
 
 

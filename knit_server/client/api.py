@@ -103,10 +103,19 @@ class KnitClient(PlanCalls):
         )
 
     def pull_archive(
-        self, knit_id: str, target: Path | IO[bytes], *, progress: transfer.Progress = transfer.quiet
+        self,
+        knit_id: str,
+        target: Path | IO[bytes],
+        *,
+        progress: transfer.Progress = transfer.quiet,
+        warn: transfer.Warn = transfer.silent,
     ) -> None:
-        """Download a Data as tar.gz to a file, which appears only when complete, or into an open stream."""
-        transfer.pull_archive(self._http, knit_id, target, progress=progress)
+        """Download a Data as tar.gz to a file, which appears only when complete and verified, or into an open stream.
+
+        What comes is looked into on the way; `warn` is told if the server does not say what it should be. Raises
+        `Damaged` if it is something else; a stream has its bytes by then.
+        """
+        transfer.pull_archive(self._http, knit_id, target, progress=progress, warn=warn)
 
     def pull(
         self,

@@ -95,7 +95,10 @@ def load(selection: Selection) -> Profile:
         )
     entries = _load_store(store)
     if selection.name not in entries:
-        raise NotFound(f"profile '{selection.name}' not found in the profile store ({store})", advice=INIT_HINT)
+        others = "\nOr use one that is there: knit profile ls, knit profile use PROFILE" if entries else ""
+        raise NotFound(
+            f"profile '{selection.name}' not found in the profile store ({store})", advice=INIT_HINT + others
+        )
     try:
         return _profile(entries[selection.name])
     except InvalidInput as err:

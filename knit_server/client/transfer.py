@@ -107,37 +107,62 @@ def blocks_of(archive: Path | IO[bytes], progress: Progress) -> Iterator[Iterabl
         yield _counted(iter(lambda: file.read(_BLOCK), b""), progress)
 
 
-def pull_archive(http: Transport, knit_id: str, target: Path | IO[bytes], *, progress: Progress) -> None:
+def pull_archive(http: Transport, knit_id: str, target: Path | IO[bytes], *, progress: Progress, warn: Warn) -> None:
     """Download a Data as tar.gz; see `KnitClient.pull_archive`."""
-    with http.stream("pull_data", knitId=knit_id) as response:
-        _save(_counted(http.blocks(response), progress), target)
+    from knit_server.content.tarball import examine
+
+    with http.stream("pull_data", knitId=knit_id) as response, _writing(target) as write:
+        blocks = _written(_counted(http.blocks(response), progress), write)
+        promised = response.headers.get(CONTENT_ID_HEADER)
+        came = examine(_Blocks(blocks)).content_id if promised else None
+        for _ in blocks:  # what stands behind the end of the archive
+            pass
+        _compare(knit_id, came, promised, warn)
 
 
 def pull_file(http: Transport, knit_id: str, path: str, target: Path | IO[bytes], *, progress: Progress) -> None:
     """Download one file of a Data; see `KnitClient.pull_file`."""
-    with http.stream("data_files", [("path", path)], knitId=knit_id) as response:
-        _save(_counted(http.blocks(response), progress), target)
+    with http.stream("data_files", [("path", path)], knitId=knit_id) as response, _writing(target) as write:
+        for _ in _written(_counted(http.blocks(response), progress), write):
+            pass
 
 
-def _save(blocks: Iterable[bytes], target: Path | IO[bytes]) -> None:
-    """Write all blocks into the stream, or to the file, which appears when it is complete."""
+@contextmanager
+def _writing(target: Path | IO[bytes]) -> Iterator[Callable[[bytes], object]]:
+    """Give what writes into the stream, or to the file, which appears when the block ends well."""
     from knit_server.content.door import translated
 
     if not isinstance(target, Path):
-        for block in blocks:
-            target.write(block)
+        yield target.write
         return
     with translated(f"writing '{target}'"):
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
         try:
             with temporary.open("wb") as file:
-                for block in blocks:
-                    file.write(block)
+                yield file.write
             temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def _written(blocks: Iterator[bytes], write: Callable[[bytes], object]) -> Iterator[bytes]:
+    """Write each block, then give it on."""
+    for block in blocks:
+        write(block)
+        yield block
+
+
+def _compare(knit_id: str, came: str | None, promised: str | None, warn: Warn) -> None:
+    """Compare content ids. Raises `Damaged`; where the server promised none, that is told."""
+    if not promised:
+        warn("the server did not say what the content should be; it could not be verified")
+    elif promised != came:
+        raise Damaged(
+            f"what came for {knit_id} is not what the server stores ({came}, not {promised})",
+            advice="Nothing was written. Pull again; if it happens again, the network or the store is at fault.",
+        )
 
 
 def pull(http: Transport, knit_id: str, dest: Path, *, progress: Progress, warn: Warn) -> Path:
@@ -148,14 +173,7 @@ def pull(http: Transport, knit_id: str, dest: Path, *, progress: Progress, warn:
     refuse_existing(dest)
     with http.stream("pull_data", knitId=knit_id) as response, appearing(dest) as temporary:
         came = extract(_Blocks(http.blocks(response)), temporary, warn=warn, progress=progress)
-        promised = response.headers.get(CONTENT_ID_HEADER)
-        if promised and promised != came.content_id:
-            raise Damaged(
-                f"what came for {knit_id} is not what the server stores ({came.content_id}, not {promised})",
-                advice="Nothing was written. Pull again; if it happens again, the network or the store is at fault.",
-            )
-        if not promised:
-            warn("the server did not say what the content should be; it could not be verified")
+        _compare(knit_id, came.content_id, response.headers.get(CONTENT_ID_HEADER), warn)
     return dest
 
 

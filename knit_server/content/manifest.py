@@ -65,10 +65,10 @@ def decode(stored: bytes, *, expect: str | None = None, max_bytes: int = MAX_BYT
     except KnitError:
         raise
     except (KeyError, TypeError, ValueError, IndexError) as err:
-        raise InvalidInput(f"this is no manifest: {err!r}") from err
+        raise InvalidInput(f"this is no manifest of format {FORMAT}: a part is missing or wrong", advice=HEAL) from err
     missing = next((chunk for _, chunk, _ in tree.chunks() if chunk not in locations), None)
     if missing is not None:
-        raise InvalidInput(f"the manifest does not say where chunk {missing} lies")
+        raise InvalidInput(f"the manifest does not say where chunk {missing} lies", advice=HEAL)
     return Manifest(tree, locations)
 
 
@@ -81,19 +81,19 @@ def _load(stored: bytes, max_bytes: int) -> dict[str, Any]:
 
     try:
         if not 0 <= zstandard.frame_content_size(stored) <= max_bytes:
-            raise InvalidInput(f"the manifest is larger than {max_bytes} bytes, or does not say its size")
+            raise InvalidInput(f"the manifest is larger than {max_bytes} bytes, or does not say its size", advice=HEAL)
         document = json.loads(zstandard.ZstdDecompressor().decompress(stored))
     except (zstandard.ZstdError, ValueError, RecursionError) as err:
-        raise InvalidInput(f"this is no manifest: {err}") from err
+        raise InvalidInput(f"this is no manifest: {err}", advice=HEAL) from err
     if not isinstance(document, dict):
-        raise InvalidInput("this is no manifest: not an object")
+        raise InvalidInput("this is no manifest: not an object", advice=HEAL)
     return document
 
 
 def _tree(rows: list[list[Any]]) -> Tree:
     tree = Tree.of(_entry(*fields) for fields in rows)
     if [entry.path for entry in tree.entries] != [fields[0] for fields in rows]:
-        raise InvalidInput("the manifest's names are not in order, or a directory is missing")
+        raise InvalidInput("the manifest's names are not in order, or a directory is missing", advice=HEAL)
     return tree
 
 

@@ -74,19 +74,22 @@ class Entry:
         return min(CHUNK_SIZE, self.size - index * CHUNK_SIZE)
 
 
+_AGAIN = "Pack the files again."
+
+
 def check_entry(entry: Entry) -> None:
     """Raise `InvalidInput` unless the fields fit together (the path is checked where trees are built)."""
     where = show(entry.path)
     if entry.kind not in ("file", "dir", "symlink"):
-        raise InvalidInput(f"{where} has an unknown kind {entry.kind!r}")
+        raise InvalidInput(f"{where} has an unknown kind {entry.kind!r}", advice=_AGAIN)
     if not 0 <= entry.mode <= MODE_BITS or not -MAX_TIME <= entry.mtime_ns <= MAX_TIME or entry.size < 0:
-        raise InvalidInput(f"{where} has an impossible mode, time or size")
+        raise InvalidInput(f"{where} has an impossible mode, time or size", advice=_AGAIN)
     if entry.kind != "file" and (entry.size or entry.chunks):
-        raise InvalidInput(f"{where} is a {entry.kind}, but has bytes")
+        raise InvalidInput(f"{where} is a {entry.kind}, but has bytes", advice=_AGAIN)
     if entry.kind == "symlink":
         check_target(entry.path, entry.target)
     elif entry.target:
-        raise InvalidInput(f"{where} is a {entry.kind}, but has a target")
+        raise InvalidInput(f"{where} is a {entry.kind}, but has a target", advice=_AGAIN)
 
 
 def chunk_count(size: int) -> int:
@@ -128,7 +131,7 @@ class Tree:
             return self._by_path[path]
         except KeyError:
             raise NotFound(
-                f"there is no {show(path)} in this Data", advice="Pull the Data to see what it holds."
+                f"there is no {show(path)} in this Data", advice="List the files in it: knit data ls KNIT_ID"
             ) from None
 
     @cached_property
@@ -189,7 +192,9 @@ class Builder:
         """Take a complete entry. Raises `InvalidInput` (duplicate, below a file, fields that do not fit)."""
         check_entry(entry)
         if entry.kind == "file" and len(entry.chunks) != chunk_count(entry.size):
-            raise InvalidInput(f"{show(entry.path)} has {entry.size} bytes, but {len(entry.chunks)} chunks")
+            raise InvalidInput(
+                f"{show(entry.path)} has {entry.size} bytes, but {len(entry.chunks)} chunks", advice=_AGAIN
+            )
         self._implied.update(self._names.claim(entry.path, entry.kind))
         self._implied.discard(entry.path)
         self._entries[entry.path] = entry

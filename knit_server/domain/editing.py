@@ -1,4 +1,5 @@
-"""What may be changed about a Plan once it is registered: its resources, its annotations, its service account.
+"""What may be changed about a Plan once it is registered: its resources, its annotations, its service account,
+how often its Runs are tried and how long.
 
 Rules: docs/rules.md, "Changing Plans". Each change is a value that makes a new spec of an old one, all or nothing.
 """
@@ -8,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from knit_server.domain import resources
+from knit_server.domain import resources, retries
 from knit_server.domain.errors import InvalidInput
 from knit_server.domain.plans import Annotation, PlanSpec, check_text, checked_annotations
+from knit_server.domain.retries import RetryPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,5 +60,27 @@ class ServiceAccountChange:
         return replace(spec, service_account=self.name)
 
 
-Change = ResourceChange | AnnotationChange | ServiceAccountChange
+@dataclass(frozen=True)
+class RetryChange:
+    """A policy to follow from now on, as a whole, or None for none."""
+
+    policy: RetryPolicy | None
+
+    def of(self, spec: PlanSpec) -> PlanSpec:
+        """Return the changed spec. Raises `InvalidInput`."""
+        return replace(spec, retry=None if self.policy is None else retries.check_policy(self.policy))
+
+
+@dataclass(frozen=True)
+class TimeoutChange:
+    """How long attempts may run that start from now on, in milliseconds, or None for as long as they like."""
+
+    timeout: int | None
+
+    def of(self, spec: PlanSpec) -> PlanSpec:
+        """Return the changed spec. Raises `InvalidInput`."""
+        return replace(spec, timeout=None if self.timeout is None else retries.check_timeout(self.timeout))
+
+
+Change = ResourceChange | AnnotationChange | ServiceAccountChange | RetryChange | TimeoutChange
 """Anything that may be changed."""

@@ -14,10 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from knit_server.domain import images, resources, tags
+from knit_server.domain import images, resources, retries, tags
 from knit_server.domain.errors import InvalidInput
 from knit_server.domain.ids import PlanId
 from knit_server.domain.images import ImageName
+from knit_server.domain.retries import RetryPolicy
 from knit_server.domain.tags import Tag, Tags
 
 UPLOADED = "knit#uploaded"
@@ -82,7 +83,7 @@ class Annotation(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class PlanSpec:
     """What a user declares. `image`, `entrypoint`, `args`, `inputs`, `outputs`, `log` and `on_node` are its identity
-    and never change; the rest is operation and may be edited in place."""
+    and never change; the rest is operation and may be edited in place. `timeout` is in milliseconds."""
 
     image: ImageName
     entrypoint: tuple[str, ...] = ()
@@ -95,6 +96,8 @@ class PlanSpec:
     resources: Mapping[str, str] = field(default_factory=lambda: dict(resources.DEFAULTS))
     annotations: tuple[Annotation, ...] = ()
     service_account: str | None = None
+    retry: RetryPolicy | None = None
+    timeout: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +116,11 @@ class Plan:
     def active(self) -> bool:
         """Whether its Runs are executed. Built-in Plans always are, archived ones never."""
         return self.spec is None or (self.spec.active and not self.archived)
+
+    @property
+    def retry(self) -> RetryPolicy | None:
+        """How often its Runs are tried, if it says so."""
+        return self.spec.retry if self.spec else None
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -152,6 +160,8 @@ def check(spec: PlanSpec) -> PlanSpec:
         spec, on_node=on_node, inputs=inputs, outputs=outputs,
         log=None if spec.log is None else Output(path=None, tags=_output_tags("log", spec.log.tags)),
         resources=resources.check(spec.resources), annotations=checked_annotations(spec.annotations),
+        retry=None if spec.retry is None else retries.check_policy(spec.retry),
+        timeout=None if spec.timeout is None else retries.check_timeout(spec.timeout),
     )  # fmt: skip
 
 

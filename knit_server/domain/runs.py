@@ -47,8 +47,8 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
 MAX_MESSAGE = 1024
 """Longest exit message, in characters."""
 
-STUCK, VANISHED, ABORTED_BY_USER = 255, 254, 253
-"""Exit codes Knit itself gives: cannot start, gone without a trace, stopped with `--fail`."""
+STUCK, VANISHED, ABORTED_BY_USER, TIMED_OUT = 255, 254, 253, 252
+"""Exit codes Knit itself gives: cannot start, gone without a trace, stopped with `--fail`, ran longer than allowed."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,11 @@ def relaunch(run: Run, now: int) -> Run:
 def begin(run: Run, now: int) -> Run:
     """starting -> running: its program was seen running."""
     return _move(run, Status.RUNNING, now)
+
+
+def exited(run: Run, now: int, exit_: Exit) -> Run:
+    """starting or running -> the same, with the exit: its program has ended, and nothing else is known of it yet."""
+    return _move(run, run.status, now, exit_=exit_, only_from=(Status.STARTING, Status.RUNNING))
 
 
 def complete(run: Run, now: int, exit_: Exit | None = None) -> Run:

@@ -51,7 +51,7 @@ def format_instant(instant: int, zone: tzinfo = UTC) -> str:
 
 def parse_instant(text: str) -> int:
     """Read a strict RFC 3339 date-time; digits past the millisecond are cut. Raises `InvalidInput`."""
-    return _read(text, _RFC3339, None, "write it like 2026-01-31T09:30:00.123+00:00")
+    return _read(text, _RFC3339, None, "Write it like 2026-01-31T09:30:00.123+00:00.")
 
 
 def parse_loose_instant(text: str, local: tzinfo) -> int:
@@ -59,7 +59,7 @@ def parse_loose_instant(text: str, local: tzinfo) -> int:
 
     Raises `InvalidInput`.
     """
-    advice = "write a date, optionally with a time and a zone, like 2026-01-31 or 2026-01-31T09:30+09:00"
+    advice = "Write a date, optionally with a time and a zone, like 2026-01-31 or 2026-01-31T09:30+09:00."
     return _read(text.strip(), _LOOSE, local, advice)
 
 
@@ -79,6 +79,16 @@ def parse_duration(text: str) -> int:
     return round(-total if stripped.startswith("-") else total)
 
 
+def format_duration(duration: int) -> str:
+    """Write a duration from zero (milliseconds) as `parse_duration` reads it: `2h45m`, `90s` as `1m30s`, `0s`."""
+    parts = []
+    for unit, length in (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, duration = divmod(duration, length)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
 def _at(instant: int) -> datetime:
     return _EPOCH + instant * _MILLISECOND
 
@@ -86,16 +96,16 @@ def _at(instant: int) -> datetime:
 def _read(text: str, pattern: re.Pattern[str], local: tzinfo | None, advice: str) -> int:
     match = pattern.fullmatch(text)
     if match is None:
-        raise InvalidInput(f"not a date and time: {text[:60]!r}", advice=f"Please {advice}.")
+        raise InvalidInput(f"not a date and time: {text[:60]!r}", advice=advice)
     *parts, fraction, offset = match.groups()
     year, month, day, hour, minute, second = (int(part) if part else 0 for part in parts)
     try:
         when = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=_zone(offset, local))
         instant = (when - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError) as err:
-        raise InvalidInput(f"not a date and time: {text[:60]!r} ({err})", advice=f"Please {advice}.") from err
+        raise InvalidInput(f"not a date and time: {text[:60]!r} ({err})", advice=advice) from err
     if second > 60:  # 60 is RFC 3339's leap second
-        raise InvalidInput(f"not a date and time: {text[:60]!r} (second {second})", advice=f"Please {advice}.")
+        raise InvalidInput(f"not a date and time: {text[:60]!r} (second {second})", advice=advice)
     leap = 1000 if second == 60 else 0
     instant += leap + int((fraction or "0").ljust(3, "0")[:3])
     if not _FIRST <= instant <= _LAST:

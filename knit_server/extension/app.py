@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Any, cast
+from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
-from traitlets import Bool, Enum, Float, Integer, Unicode
+from traitlets import Bool, Instance, Unicode
 
+from knit_server.config import resolve
+from knit_server.config.build import engine_settings
+from knit_server.config.effective import by_trait
 from knit_server.domain.errors import KnitError
 from knit_server.engine import Address, Engine, Settings
-from knit_server.executors.local.executor import SandboxChoice
+from knit_server.extension import traits
 from knit_server.extension.certificates import own_authority
+from knit_server.handlers import extra
 from knit_server.handlers.host import SETTING, Host
 from knit_server.handlers.routes import API, routes
 from knit_server.handlers.workers import in_loop
-from knit_server.service.home import locate
 
 PATIENCE = 1.5
 """Seconds a server that stops waits for Knit. Whatever is cut off then is taken up at the next start."""
@@ -31,17 +34,26 @@ class KnitExtension(ExtensionApp):
     description = "Tagged, immutable Data; Plans that run by themselves; automatic lineage."
     load_other_extensions = True
 
-    home = Unicode("", help="The home folder; KNIT_HOME, or ~/.local/share/knit if empty.").tag(config=True)
-    database_url = Unicode("", help="A database other than the home's own SQLite file.").tag(config=True)
-    store_url = Unicode("", help="A store other than the home's own folder.").tag(config=True)
-    sandbox = Enum(
-        ["auto", "bubblewrap", "substitution"], "auto", help="How programs of Plans are kept to their place."
-    ).tag(config=True)
-    overcommit = Bool(False, help="Let a Run that asks for more than the machine has run alone.").tag(config=True)
-    max_cpu = Float(None, allow_none=True, help="Cores for Runs; all of the machine's if None.").tag(config=True)
-    max_memory = Integer(None, allow_none=True, help="Bytes of memory for Runs; all if None.").tag(config=True)
+    home = traits.trait("home")
+    database_url = traits.trait("database_url")
+    store_url = traits.trait("store_url")
+    executor = traits.trait("executor")
+    sandbox = traits.trait("sandbox")
+    overcommit = traits.trait("overcommit")
+    max_cpu = traits.trait("max_cpu")
+    max_memory = traits.trait("max_memory")
+    extra_apis = traits.trait("extra_apis")
+    limits = traits.section("limits")
+    retention = traits.section("retention")
+    hooks = traits.section("hooks")
+    settings_file = Unicode("", help="The TOML file; KNIT_CONFIG, or knit.toml in the home if empty.").tag(config=True)
     exclusive = Bool(False, help="Do not serve beside another process that holds the home.").tag(config=True)
 
+    resolved = Instance(Settings, allow_none=True, help="What all settings are, if that is known; for `knit serve`.")
+    resolved.tag(config=True)
+
+    chosen: Settings | None = None
+    """The settings that count; None if a value is wrong."""
     failure: KnitError | None = None
     """Why Knit could not start, once that is known."""
     engine: Engine | None = None
@@ -49,26 +61,33 @@ class KnitExtension(ExtensionApp):
     """Whether closing Knit took longer than `PATIENCE`; it then goes on in the background."""
 
     def settings_chosen(self) -> Settings:
-        """Return the traits as settings."""
-        return Settings(
-            home=locate(self.home, os.environ), database_url=self.database_url, store_url=self.store_url,
-            sandbox=cast("SandboxChoice", self.sandbox), overcommit=self.overcommit,
-            max_cpu=self.max_cpu, max_memory=self.max_memory,
-        )  # fmt: skip
+        """Return the settings by traits, environment and file. Raises `KnitError` that names the wrong one."""
+        if self.resolved is not None:
+            return self.resolved
+        given = traits.given(self)
+        return engine_settings(resolve(given, os.environ, file=self.settings_file, name=by_trait))
 
     def initialize_settings(self) -> None:
         """Give the handlers what they share. Knit itself starts later, with the server."""
         self.host = Host()
         self.settings[SETTING] = self.host
+        try:
+            self.chosen = self.settings_chosen()
+        except KnitError as err:  # told when the server starts; Jupyter starts nevertheless
+            self.failure = err
 
     def initialize_handlers(self) -> None:
-        """Add the API's routes."""
+        """Add the API's routes, and the extra APIs behind them."""
         self.handlers.extend(routes())
+        if self.chosen is not None:
+            self.handlers.extend(extra.routes((api.path, api.proxy_to) for api in self.chosen.extra_apis))
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Open Knit in a thread, while the server serves already. Called by jupyter_server."""
         loop = asyncio.get_running_loop()
-        self.engine = engine = Engine(self.settings_chosen(), on_take_over=lambda: in_loop(loop, self._took_over))
+        if self.chosen is None:
+            return self._failed(self.failure or KnitError("the settings are not known"))
+        self.engine = engine = Engine(self.chosen, on_take_over=lambda: in_loop(loop, self._took_over))
         try:
             context = await self.host.workers.call(engine.open, exclusive=self.exclusive)
             self.host.open(context, shared=engine.is_shared, status=lambda: engine.status)
@@ -77,6 +96,7 @@ class KnitExtension(ExtensionApp):
                 self.log.info("Knit is ready, home %s; next: knit init %s", engine.home.path, engine.home.profile)
         except KnitError as err:
             self._failed(err)
+        return None
 
     def _took_over(self) -> None:
         if self.engine is not None and not self.engine.is_shared:

@@ -147,9 +147,7 @@ def build(
     sockets = _listen(host, port)
     config = Config()
     config.TokenOnly.token = "" if anonymous else token
-    for name in ("database_url", "store_url", "sandbox", "overcommit", "max_cpu", "max_memory"):
-        config.KnitExtension[name] = getattr(settings, name)
-    config.KnitExtension.home = str(settings.home)
+    config.KnitExtension.resolved = settings
     config.KnitExtension.exclusive = True
     server: HeadlessServer = HeadlessServer.instance(
         config=config, jpserver_extensions={"knit_server": True}, reraise_server_extension_failures=True,

@@ -51,6 +51,8 @@ class KnitHandler(APIHandler):
     """A route of the API. Subclasses decode the request, `call` a service and `reply`; nothing else."""
 
     auth_resource: ClassVar[str] = "knit"
+    preflights: ClassVar[frozenset[str]] = frozenset({"OPTIONS"})
+    """Methods that Jupyter server answers by itself, whoever asks."""
     ctx: Context
     _body: bytearray | None = None
     _foreign = False
@@ -88,9 +90,9 @@ class KnitHandler(APIHandler):
         if (port := self.settings.get(loopback.SETTING)) is not None:
             loopback.admit(self.request.headers, self.request.protocol, port)
         await super().prepare()
-        if self.request.method == "OPTIONS":
+        if self.request.method in self.preflights:
             return
-        action = HTTP_METHOD_TO_AUTH_ACTION[str(self.request.method)]
+        action = HTTP_METHOD_TO_AUTH_ACTION.get(str(self.request.method), "write")
         if not self.current_user or not await ensure_async(
             self.authorizer.is_authorized(self, self.current_user, action, self.auth_resource)
         ):

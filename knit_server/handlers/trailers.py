@@ -1,5 +1,7 @@
 """Trailers, which tornado neither takes nor sends: Knitfab ends every push and every pull with one, a checksum.
 
+Extra APIs pass on those of others.
+
 Only a request that announces trailers (`Trailer: ...`) is read by the code here, and only its chunked body: RFC 9112,
 section 7.1. If a later tornado is built differently, `accept` does nothing, and such a push is refused as before;
 `can_send` is False then, and such a pull ends without a trailer.
@@ -37,6 +39,12 @@ def can_send(connection: object) -> bool:
         and connection._request_start_line is not None
         and connection._request_start_line.version == "HTTP/1.1"  # as tornado decides whether to send chunks
     )
+
+
+def send_chunks(connection: object) -> None:
+    """Send the body of a request in chunks, also where its method seldom has one. Call after its head was written."""
+    if isinstance(connection, HTTP1Connection):
+        connection._chunking_output = True
 
 
 def send(connection: object, trailers: HTTPHeaders) -> None:

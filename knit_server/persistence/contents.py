@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -16,10 +17,13 @@ Place = tuple[str, int, int, bool]
 """Where a chunk lies: name of the pack, offset and length in bytes, whether it is compressed."""
 
 
-def add(tx: Transaction, content: Content, now: int) -> None:
-    """Keep that a tree is stored; one that is known already stays."""
-    row = {**vars(content), "created_at": now}
+def add(tx: Transaction, content: Content, now: int, pack_ids: Collection[int] | None = None) -> None:
+    """Keep that a tree is stored, and which packs it needs, if that is known; one that is known already stays."""
+    row = {**vars(content), "created_at": now, "mapped": pack_ids is not None}
     tx.execute(insert_or_ignore(tx, tables.content), [row])
+    if pack_ids:
+        needed = [{"content_id": content.content_id, "pack_id": each} for each in pack_ids]
+        tx.execute(insert_or_ignore(tx, tables.content_pack), needed)
 
 
 def replace(tx: Transaction, content: Content) -> None:
@@ -35,6 +39,30 @@ def manifest(tx: Transaction, content_id: str) -> str | None:
     return found
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How a stored tree stands: its manifest, and whether no Data has it at present."""
+
+    manifest: str
+    condemned: bool
+
+
+def standing(tx: Transaction, content_id: str) -> Standing | None:
+    """Return how a tree stands, None if it is not stored."""
+    query = sa.select(tables.content.c.manifest, tables.content.c.condemned_at)
+    row = tx.execute(query.where(tables.content.c.content_id == content_id)).one_or_none()
+    return None if row is None else Standing(row.manifest, row.condemned_at is not None)
+
+
+def known(tx: Transaction, content_ids: Iterable[str]) -> set[str]:
+    """Return those of the trees that are stored."""
+    column = tables.content.c.content_id
+    found: set[str] = set()
+    for some in batched(content_ids):
+        found.update(tx.execute(sa.select(column).where(column.in_(some))).scalars())
+    return found
+
+
 def newest_manifest(tx: Transaction) -> str | None:
     """Return where the manifest of the tree of the newest Data rests, None if nothing is stored."""
     kept = tables.data.join(tables.content)
@@ -44,20 +72,25 @@ def newest_manifest(tx: Transaction) -> str | None:
     return found
 
 
-def add_chunks(tx: Transaction, chunks: Mapping[str, Place]) -> None:
-    """Keep where new chunks lie; those known already stay where they are."""
+def add_chunks(tx: Transaction, chunks: Mapping[str, Place], ids: Mapping[str, int] | None = None) -> None:
+    """Keep where new chunks lie; those known already stay where they are. `ids`: the rows of their packs, if known."""
     if not chunks:
         return
-    names = {place[0] for place in chunks.values()}
-    tx.execute(insert_or_ignore(tx, tables.pack), [{"name": name} for name in names])
-    ids: dict[str, int] = {}
-    for some in batched(names):
-        ids |= {row.name: row.pack_id for row in tx.execute(sa.select(tables.pack).where(tables.pack.c.name.in_(some)))}
+    ids = packs(tx, {place[0] for place in chunks.values()}) if ids is None else ids
     rows = [
         {"chunk_id": chunk_id, "pack_id": ids[name], "offset": offset, "length": length, "compressed": compressed}
         for chunk_id, (name, offset, length, compressed) in chunks.items()
     ]
     tx.execute(insert_or_ignore(tx, tables.chunk), rows)
+
+
+def packs(tx: Transaction, names: Collection[str], known: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Return the rows of packs, by name; those not `known` yet (None: look) are from now on."""
+    ids = known_packs(tx, names) if known is None else dict(known)
+    if new := [{"name": name} for name in sorted(set(names) - set(ids))]:
+        tx.execute(insert_or_ignore(tx, tables.pack), new)
+        ids |= known_packs(tx, [row["name"] for row in new])
+    return ids
 
 
 def forget_chunks(tx: Transaction, chunk_ids: Iterable[str]) -> None:
@@ -77,11 +110,12 @@ def places(tx: Transaction, chunk_ids: Iterable[str]) -> dict[str, Place]:
     return found
 
 
-def known_packs(tx: Transaction, names: Iterable[str]) -> set[str]:
-    """Return those of the packs that hold chunks in use."""
-    found: set[str] = set()
+def known_packs(tx: Transaction, names: Iterable[str]) -> dict[str, int]:
+    """Return the rows of those of the packs that may be shared, by name."""
+    found: dict[str, int] = {}
     for some in batched(names):
-        found.update(row.name for row in tx.execute(sa.select(tables.pack.c.name).where(tables.pack.c.name.in_(some))))
+        rows = tx.execute(sa.select(tables.pack).where(tables.pack.c.name.in_(some)))
+        found |= {row.name: row.pack_id for row in rows}
     return found
 
 

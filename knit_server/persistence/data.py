@@ -15,7 +15,7 @@ from knit_server.domain.ids import KnitId, RunId
 from knit_server.domain.paging import DataPosition, Page
 from knit_server.domain.runs import Status
 from knit_server.domain.tags import Tag, Tags
-from knit_server.persistence import events, tables, tags
+from knit_server.persistence import events, garbage, tables, tags
 from knit_server.persistence.batches import batched, possible
 from knit_server.persistence.database import Transaction
 
@@ -132,11 +132,14 @@ def settle(tx: Transaction, knit_id: str, content_id: str | None, now: int) -> N
 def erase(tx: Transaction, knit_ids: Sequence[str], now: int) -> None:
     """Remove Data for good, with their tags and nominations. No Run may have taken them.
 
-    Their contents stay: other Data may have the same, and whoever reads one reads on.
+    Contents that no other Data has are condemned: they stay for a while, and whoever reads one reads on.
     """
     for some in batched(knit_ids):
+        had = sa.select(_data.c.content_id).where(_data.c.knit_id.in_(some), _data.c.content_id.is_not(None)).distinct()
+        contents = tx.execute(had).scalars().all()
         for table in (tables.nomination, tables.data_tag, _data):
             tx.execute(sa.delete(table).where(table.c.knit_id.in_(some)))
+        garbage.condemn(tx, contents, now)
     events.record(tx, "data", [(knit_id, {"change": "deleted"}) for knit_id in knit_ids], now)
 
 

@@ -18,6 +18,8 @@ _run = tables.run
 def available(tx: Transaction, statuses: Collection[Status], now: int, *, limit: int | None = None) -> list[Run]:
     """Return Runs in one of `statuses` that nobody works on, oldest first; on PostgreSQL they stay locked.
 
+    Those whose next attempt is due later are left out.
+
     Another server that looks at the same time waits, and then sees what was left. If it skipped what is locked, nobody
     would come back for the Runs that this one locked but had no room for.
     """
@@ -26,12 +28,31 @@ def available(tx: Transaction, statuses: Collection[Status], now: int, *, limit:
         .where(
             _run.c.status.in_([status.value for status in statuses]),
             sa.or_(_run.c.lease_until.is_(None), _run.c.lease_until < now),
+            sa.or_(_run.c.again_at.is_(None), _run.c.again_at <= now),
         )
         .order_by(_run.c.seq)
         .limit(limit)
         .with_for_update()  # SQLite has no such clause and needs none: it has one writer
     )
     return [to_run(row) for row in tx.execute(query)]
+
+
+def abandoned(tx: Transaction, statuses: Collection[Status], now: int) -> list[Run]:
+    """Return Runs in one of `statuses` on which somebody worked who does not any more, oldest first, locked as well."""
+    query = (
+        sa.select(_run)
+        .where(_run.c.status.in_([status.value for status in statuses]), _run.c.lease_until < now)
+        .order_by(_run.c.seq)
+        .with_for_update()
+    )
+    return [to_run(row) for row in tx.execute(query)]
+
+
+def next_attempt_at(tx: Transaction, now: int) -> int | None:
+    """Return when the first of those attempts is due that are due later."""
+    query = sa.select(sa.func.min(_run.c.again_at)).where(_run.c.again_at.is_not(None), _run.c.again_at > now)
+    found: int | None = tx.execute(query).scalar()
+    return found
 
 
 def take(tx: Transaction, run_ids: Iterable[str], lease: Lease) -> None:
@@ -69,6 +90,12 @@ def drop(tx: Transaction, run_ids: Iterable[str]) -> None:
     """Leave these Runs to anybody."""
     for some in batched(run_ids):
         tx.execute(sa.update(_run).where(_run.c.run_id.in_(some)).values(lease_owner=None, lease_until=None))
+
+
+def expire(tx: Transaction, run_ids: Iterable[str]) -> None:
+    """Let leases run out now: these Runs stay known as begun, for others to take over."""
+    for some in batched(run_ids):
+        tx.execute(sa.update(_run).where(_run.c.run_id.in_(some)).values(lease_until=0))
 
 
 def drop_others(tx: Transaction, owner: str, plan_id: str | None) -> None:

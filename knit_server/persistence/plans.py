@@ -23,6 +23,7 @@ from knit_server.domain.plans import (
     canonical,
     identity_hash,
 )
+from knit_server.domain.retries import RetryPolicy
 from knit_server.domain.tags import Tag, Tags, digest
 from knit_server.persistence import tables
 from knit_server.persistence.batches import batched, possible
@@ -43,6 +44,8 @@ def insert(tx: Transaction, plan: Plan, now: int, uses: Callable[[Tag], int] = l
             resources=json.dumps(dict(spec.resources) if spec else {}),
             annotations=json.dumps(list(spec.annotations) if spec else []),
             service_account=spec.service_account if spec else None,
+            retry=_retry_text(spec.retry) if spec else None,
+            timeout=spec.timeout if spec else None,
             created_at=now,
         )
     )
@@ -108,11 +111,13 @@ def set_active(tx: Transaction, plan_id: str, active: bool) -> None:
 
 
 def edit(tx: Transaction, plan_id: str, spec: PlanSpec) -> None:
-    """Keep the resources, annotations and service account of `spec`."""
+    """Keep what may be edited of `spec`."""
     values = {
         "resources": json.dumps(dict(spec.resources)),
         "annotations": json.dumps(list(spec.annotations)),
         "service_account": spec.service_account,
+        "retry": _retry_text(spec.retry),
+        "timeout": spec.timeout,
     }
     tx.execute(sa.update(tables.plan).where(tables.plan.c.plan_id == plan_id).values(values))
 
@@ -167,8 +172,21 @@ def _plan(row: sa.Row[tuple[object, ...]]) -> Plan:
         resources=json.loads(row.resources),
         annotations=tuple(Annotation(*pair) for pair in json.loads(row.annotations)),
         service_account=row.service_account,
+        retry=_retry(row.retry),
+        timeout=row.timeout,
     )
     return Plan(plan_id=PlanId(row.plan_id), spec=spec, archived=row.archived_at is not None)
+
+
+def _retry_text(policy: RetryPolicy | None) -> str | None:
+    return None if policy is None else json.dumps({"tries": policy.tries, "wait": policy.wait, "on": policy.on})
+
+
+def _retry(text: str | None) -> RetryPolicy | None:
+    if text is None:
+        return None
+    fields = json.loads(text)
+    return RetryPolicy(tries=fields["tries"], wait=fields["wait"], on=tuple(fields["on"]))
 
 
 def _tags(pairs: list[list[str]]) -> Tags:

@@ -28,13 +28,16 @@ class Lease:
 @dataclass(frozen=True, kw_only=True)
 class Execution:
     """What is recorded of how a Run is executed. `note` tells people why it does not move, `losses`
-    how often its program was lost together with a server."""
+    how often its program was lost together with a server, `tries` how many attempts ended badly and are repeated, and
+    `again_at` before when nobody begins the next one (None: it does not wait for that)."""
 
     executor: str | None = None
     image_digest: str | None = None
     sandbox: str | None = None
     note: str | None = None
     losses: int | None = None
+    tries: int | None = None
+    again_at: int | None = None
 
 
 def insert(tx: Transaction, new: Sequence[Run], now: int, lease: Lease | None = None) -> None:
@@ -128,6 +131,7 @@ def move(tx: Transaction, old: Run, new: Run) -> None:
         "exit_code": new.exit.code if new.exit else None,
         "exit_message": new.exit.message if new.exit else None,
         "note": None,
+        "again_at": None,
     }
     still = sa.and_(_run.c.run_id == old.run_id, _run.c.status == old.status.value, _run.c.attempt == old.attempt)
     if tx.execute(sa.update(_run).where(still).values(values)).rowcount != 1:
@@ -141,8 +145,8 @@ def move(tx: Transaction, old: Run, new: Run) -> None:
 
 def forget_execution(tx: Transaction, run_id: str) -> None:
     """Forget how a Run was executed, and how often that was lost: it begins as if for the first time."""
-    nothing = dict.fromkeys(("executor", "image_digest", "sandbox", "note", "lease_owner", "lease_until"))
-    tx.execute(sa.update(_run).where(_run.c.run_id == run_id).values(**nothing, losses=0))
+    nothing = dict.fromkeys(("executor", "image_digest", "sandbox", "note", "lease_owner", "lease_until", "again_at"))
+    tx.execute(sa.update(_run).where(_run.c.run_id == run_id).values(**nothing, losses=0, tries=0))
 
 
 def erase(tx: Transaction, run_ids: Iterable[str]) -> None:
@@ -218,8 +222,9 @@ def execution(tx: Transaction, run_id: str) -> Execution:
     """Return what was recorded of a Run's execution."""
     row = tx.execute(sa.select(_run).where(_run.c.run_id == run_id)).one()
     return Execution(
-        executor=row.executor, image_digest=row.image_digest, sandbox=row.sandbox, note=row.note, losses=row.losses
-    )
+        executor=row.executor, image_digest=row.image_digest, sandbox=row.sandbox, note=row.note, losses=row.losses,
+        tries=row.tries, again_at=row.again_at,
+    )  # fmt: skip
 
 
 def count_by_status(tx: Transaction) -> dict[str, int]:

@@ -62,6 +62,8 @@ plan = Table(
     Column("service_account", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
+    Column("retry", Text),  # JSON of domain.retries.RetryPolicy; None: attempts that end badly are not repeated
+    Column("timeout", BigInteger),  # milliseconds that the program of one attempt may run
     UniqueConstraint("identity", name="uq_plan_identity"),
 )
 
@@ -123,8 +125,16 @@ run = Table(
     Column("image_digest", Text),
     Column("sandbox", Text),
     Column("note", Text),  # why it does not move, for people
+    Column("tries", Integer, nullable=False, server_default="0"),  # attempts that ended badly and are repeated
+    Column("again_at", BigInteger),  # nobody begins the next attempt before
     UniqueConstraint("run_key", name="uq_run_key"),
     Index("ix_run_status", "status", "seq"),
+    Index(
+        "ix_run_again",
+        "again_at",
+        sqlite_where=text("again_at IS NOT NULL"),
+        postgresql_where=text("again_at IS NOT NULL"),
+    ),
 )
 
 run_input = Table(
@@ -145,6 +155,14 @@ content = Table(
     Column("size", BigInteger, nullable=False),
     Column("files", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("condemned_at", BigInteger, index=True),  # since when no Data has it; None while one has
+    Column("mapped", Boolean, nullable=False, server_default=false()),  # `content_pack` tells all of its packs
+    Index(
+        "ix_content_unmapped",
+        "content_id",
+        sqlite_where=text("mapped = 0"),  # as the query says it: SQLite compares the texts
+        postgresql_where=text("NOT mapped"),
+    ),
 )
 
 pack = Table(
@@ -162,6 +180,26 @@ chunk = Table(
     Column("offset", BigInteger, nullable=False),
     Column("length", BigInteger, nullable=False),
     Column("compressed", Boolean, nullable=False),
+)
+
+content_pack = Table(
+    "content_pack",
+    metadata,
+    Column("content_id", String(80), ForeignKey("content.content_id"), nullable=False),
+    Column("pack_id", Sequence, ForeignKey("pack.pack_id"), nullable=False, index=True),
+    PrimaryKeyConstraint("content_id", "pack_id"),
+)
+
+garbage = Table(
+    "garbage",  # what is to be deleted from the store; nothing here is in `pack` or `content`
+    metadata,
+    Column("kind", String(8), nullable=False),  # pack, manifest
+    Column("name", String(80), nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("claimed_at", BigInteger),  # from here on the object may be gone
+    Column("deleted_at", BigInteger),  # from here on it is; the row stays for those who stored it again before
+    PrimaryKeyConstraint("kind", "name"),
+    Index("ix_garbage_since", "deleted_at", "claimed_at", "since"),
 )
 
 LOG = ""

@@ -9,17 +9,21 @@ from pathlib import Path
 from knit_server.content.door import translated
 from knit_server.content.restore import remove_tree
 from knit_server.domain.errors import KnitError, OutOfSpace, Unavailable
-from knit_server.domain.runs import Run, Status
+from knit_server.domain.runs import STUCK, Exit, Run, Status
 from knit_server.scheduler import launch, relief
 from knit_server.service import data as data_service
 from knit_server.service import lifecycle
 from knit_server.service.context import Context
+from knit_server.service.garbage import Swept
 from knit_server.service.lifecycle import Work
 from knit_server.storage import Snapshot
 
 log = logging.getLogger("knit.scheduler")
 
 Checkpoint = Callable[[str], None]
+
+CUT_OFF = Exit(STUCK, "the upload was cut off")
+"""How an upload ends that nobody goes on with."""
 
 _NAMED = 5  # files named in a remark; the others are counted
 
@@ -31,19 +35,10 @@ def finish(ctx: Context, work: Work, checkpoint: Checkpoint, remarks: Sequence[s
     Run of a chain finds its inputs there.
     """
     if work.plan.spec is None:
-        data_service.fail_upload(ctx, work.run.run_id, "the upload was cut off")
+        data_service.fail_upload(ctx, work.run.run_id, CUT_OFF.message)
         return lifecycle.present(ctx, work.run.run_id)
     with ctx.signals.deferred():
-        skipped = list(remarks)
-        try:
-            snapshots = _store(ctx, work, skipped.append)
-        except OutOfSpace:
-            if work.run.status is not Status.ABORTING or not relief.drop_outputs(ctx, work):
-                raise
-            skipped = [relief.REMARK]
-            snapshots = _store(ctx, work, skipped.append)
-        checkpoint("stored")
-        run = lifecycle.finish(ctx, work, snapshots, _remark(skipped))
+        run, snapshots = _end(ctx, work, checkpoint, remarks)
         checkpoint("finished")
         try:
             if run.status is Status.DONE:
@@ -53,6 +48,26 @@ def finish(ctx: Context, work: Work, checkpoint: Checkpoint, remarks: Sequence[s
         except KnitError as err:  # the Run has ended, come what may: the cache can do without, the sweep will tidy up
             log.warning("Run %s is %s, but its folder stays for now: %s", run.run_id, run.status.value, err.reason)
     return run
+
+
+def _end(ctx: Context, work: Work, checkpoint: Checkpoint, remarks: Sequence[str]) -> tuple[Run, dict[str, Snapshot]]:
+    """Store what the Run made and end it; once more if chunks that it shares were deleted in between."""
+    for last in (False, True):
+        skipped = list(remarks)
+        try:
+            snapshots = _store(ctx, work, skipped.append)
+        except OutOfSpace:
+            if work.run.status is not Status.ABORTING or not relief.drop_outputs(ctx, work):
+                raise
+            skipped = [relief.REMARK]
+            snapshots = _store(ctx, work, skipped.append)
+        checkpoint("stored")
+        try:
+            return lifecycle.finish(ctx, work, snapshots, _remark(skipped)), snapshots
+        except Swept:
+            if last:
+                raise
+    raise AssertionError("the second try returns or raises")
 
 
 def tidy(ctx: Context, work: Work) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from knit_server.content.door import translated
 from knit_server.content.restore import remove_tree
 from knit_server.domain.data import Content
 from knit_server.executors.base import Attempt, Mount
+from knit_server.scheduler import again
 from knit_server.service import data as data_service
 from knit_server.service.context import Context, RunFolder
 from knit_server.service.lifecycle import Work, needs
@@ -39,6 +40,9 @@ def stage(ctx: Context, work: Work) -> Staged:
     with translated(f"making the folder of Run {work.run.run_id}"):
         if folder.path.exists():  # left by a crash between claiming and starting
             remove_tree(folder.path)
+    if work.plan.retry is not None:
+        again.take_over(ctx, work)
+    with translated(f"making the folder of Run {work.run.run_id}"):
         outputs = make_outputs(folder, work)
         folder.work.mkdir(parents=True)
     staged = Staged()
@@ -67,8 +71,13 @@ def make_outputs(folder: RunFolder, work: Work) -> dict[str, Path]:
     return places
 
 
-def attempt(ctx: Context, work: Work, staged: Staged) -> Attempt:
-    """Describe the attempt to the executor."""
+def timeout(work: Work) -> int | None:
+    """Return how long an attempt may run, in milliseconds."""
+    return work.plan.spec.timeout if work.plan.spec else None
+
+
+def attempt(ctx: Context, work: Work, staged: Staged, env: Mapping[str, str] | None = None) -> Attempt:
+    """Describe the attempt to the executor; `env` are variables that hooks give to its program."""
     spec = work.plan.spec
     assert spec is not None, "uploads have no program"
     folder = ctx.folder(work.attempt)
@@ -84,6 +93,7 @@ def attempt(ctx: Context, work: Work, staged: Staged) -> Attempt:
         folder=folder.work,
         cpu=asked.cpu or None,
         memory=asked.memory or None,
+        env=env or {},
     )
 
 

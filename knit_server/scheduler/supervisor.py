@@ -17,9 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from knit_server.scheduler import sweep
-from knit_server.scheduler.drive import Drive
+from knit_server.scheduler.again import Alarm, Timer
+from knit_server.scheduler.drive import Drive, LetGo
+from knit_server.scheduler.hooks import Hooks, NoHooks
 from knit_server.scheduler.room import Room
-from knit_server.service import lifecycle
+from knit_server.service import again, lifecycle
 from knit_server.service.context import Context
 from knit_server.service.lifecycle import Needs, Work
 from knit_server.service.signals import FINISH, LAUNCH, NEEDS, PROJECT, SWEEP, Topics
@@ -40,7 +42,8 @@ class Scheduler:
     `alone`: nobody else takes uploads either.
 
     `checkpoint` is called with a name between steps; tests stop the scheduler there. `retry_after` is how long a Run
-    waits, in seconds, before it is tried again when the disk is full or the store is away.
+    waits, in seconds, before it is tried again when the disk is full or the store is away, or hooks refuse. `hooks` are
+    asked before each change of a Run's status, and told after it. `timer` is the loop's own unless a test moves time.
     """
 
     def __init__(
@@ -52,8 +55,14 @@ class Scheduler:
         overcommit: bool = False,
         checkpoint: Callable[[str], None] = lambda name: None,
         retry_after: float = 30.0,
+        hooks: Hooks | None = None,
+        timer: Timer | None = None,
     ) -> None:
         self.ctx = ctx
+        self.hooks = hooks or NoHooks()
+        self.timer = timer or (lambda delay, call: asyncio.get_running_loop().call_later(delay, call))
+        self._alarm = Alarm(self.timer, ctx.now, lambda: self._wake(frozenset({FINISH})))
+        self.refusals: dict[str, int] = {}
         self.checkpoint = checkpoint
         self.retry_after = retry_after
         self._exclusive = exclusive
@@ -140,6 +149,7 @@ class Scheduler:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.hooks.close()
             self.ctx.executor.close()
             self._pool.shutdown(wait=True, cancel_futures=True)
         if self._failure is None:
@@ -195,10 +205,10 @@ class Scheduler:
         held, self._recheck = self._recheck, False
         self._room.forget()  # what a step that failed had promised
         choose = self._choose_held if held else self._room.choose
-        works = lifecycle.claim(self.ctx, choose, held=held, busy=self._is_driven)
+        works = lifecycle.claim(self.ctx, choose, held=held, busy=self._is_driven, stepwise=self.hooks.wanted)
         if works:
             self.checkpoint("claimed")
-        self._room.settle({work.run.run_id: lifecycle.needs(work.plan) for work in works})
+        self._room.settle({work.run.run_id: lifecycle.needs(work.plan) for work in works if work.held is None})
         for work in works:
             self._drive(work, fresh=True)
 
@@ -208,8 +218,9 @@ class Scheduler:
         return choice
 
     async def _finish(self) -> None:
-        for run_id in lifecycle.stopped(self.ctx, list(self._drives)):
-            self._drives[run_id].stop()
+        standing = lifecycle.standing(self.ctx, list(self._drives))
+        for run_id, drive in self._drives.items():
+            drive.look(standing.get(run_id))
         self._keep()  # a machine that slept finds its own leases run out
         owed, self._owed = self._owed, False
         self._room.forget()
@@ -217,6 +228,7 @@ class Scheduler:
         self._room.settle({work.run.run_id: lifecycle.needs(work.plan) for work in works})
         for work in works:
             self._drive(work, fresh=False)
+        self._alarm.set(again.next_at(self.ctx))
         if owed and not self._owed:
             self._wake(frozenset({LAUNCH}))
 
@@ -241,6 +253,8 @@ class Scheduler:
         if self._sweeps % _STORE_EVERY == 0:
             await self.call(functools.partial(sweep.sweep_store, self.ctx))
         self._sweeps += 1
+        while await self.call(functools.partial(sweep.collect, self.ctx)):
+            self.checkpoint("collected")
 
     def _drive(self, work: Work, *, fresh: bool) -> None:
         drive = Drive(self, work)
@@ -251,6 +265,9 @@ class Scheduler:
         run_id = drive.work.run.run_id
         try:
             await drive.to_the_end(fresh=fresh)
+            self.refusals.pop(run_id, None)
+        except LetGo:
+            self._awaited.add(run_id)
         except Exception:
             log.exception("Run %s is left; it is taken up again when its lease has run out", run_id)
         finally:
@@ -258,8 +275,12 @@ class Scheduler:
             if run_id in self._awaited:
                 self._awaited.remove(run_id)
                 self._wake(frozenset({FINISH, LAUNCH}))
-            if self._room.free(run_id):
-                self._wake(frozenset({FINISH if self._owed else LAUNCH}))
+            self.make_room(run_id)
+
+    def make_room(self, run_id: str) -> None:
+        """Give the Run's cores and memory to others: its program does not run."""
+        if self._room.free(run_id):
+            self._wake(frozenset({FINISH if self._owed else LAUNCH}))
 
     async def _renew(self) -> None:
         """Prolong the leases of driven Runs."""

@@ -33,6 +33,7 @@ class Limits:
     losses: int = 3  # after so many attempts lost together with a server, a Run is given up
     tree_cache: int = 20 << 30  # materialised trees kept on this machine
     orphan_age: int = 24 * 3600_000  # packs that no Data needs are deleted when they are older
+    content_grace: int = 24 * 3600_000  # after a Data is deleted, its bytes stay for so long, half of it to be shared
     events_kept: int = 100_000
     receipts_kept: int = 30 * 24 * 3600_000
 

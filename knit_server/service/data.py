@@ -22,7 +22,7 @@ from knit_server.domain.tags import Tag, Tags
 from knit_server.domain.views import DataView
 from knit_server.persistence import Transaction, causes, contents, data, leases, plans, runs
 from knit_server.persistence.runs import Lease
-from knit_server.service import projection, views
+from knit_server.service import garbage, projection, views
 from knit_server.service.context import Context
 from knit_server.storage import Snapshot
 
@@ -175,7 +175,11 @@ def upload(ctx: Context, stream: BinaryIO, tags: Iterable[Tag] = ()) -> DataView
     try:
         with ctx.store.writer(known(ctx), has_content=lambda content_id: has_content(ctx, content_id)) as writer:
             snapshot = writer.add_tar(_Renewing(ctx, run.run_id, stream))
-        return _commit_upload(ctx, run.run_id, knit_id, snapshot, wanted)
+        try:
+            return _commit_upload(ctx, run.run_id, knit_id, snapshot, wanted)
+        except garbage.Swept:  # the same tree was there when this one was complete, and is not any more
+            ctx.store.add_manifest(snapshot)
+            return _commit_upload(ctx, run.run_id, knit_id, snapshot, wanted)
     except BaseException as err:
         with contextlib.suppress(KnitError):  # if even this cannot be kept, the Run ends when its lease runs out
             fail_upload(ctx, run.run_id, err.reason if isinstance(err, KnitError) else "the upload was cut off")
@@ -297,21 +301,38 @@ def has_content(ctx: Context, content_id: str) -> bool:
 
 
 def keep(ctx: Context, tx: Transaction, snapshot: Snapshot) -> str:
-    """Record a stored tree and its new chunks; returns its content id."""
-    if snapshot.manifest_key is not None:
-        content = Content(
-            content_id=snapshot.content_id,
-            bytes_id=snapshot.bytes_id,
-            manifest=snapshot.manifest_key,
-            size=snapshot.size,
-            files=snapshot.files,
-        )
-        if contents.manifest(tx, content.content_id) is None:
-            contents.add(tx, content, ctx.now())
-        else:  # what was stored before could not be used
-            contents.replace(tx, content)
-    new = snapshot.new_chunks.items()
+    """Record a stored tree and its new chunks; returns its content id. To be called under the lock of matching.
+
+    Raises `Swept` if something that it relies on is gone: it is to be stored again.
+    """
+    there = contents.standing(tx, snapshot.content_id)
+    if there is not None and there.condemned:
+        garbage.pardon(tx, snapshot.content_id)
+    if snapshot.manifest_key is None:  # a content in SQL has all that its manifest names
+        if there is None:
+            raise garbage.Swept
+        return snapshot.content_id
+    content = Content(
+        content_id=snapshot.content_id,
+        bytes_id=snapshot.bytes_id,
+        manifest=snapshot.manifest_key,
+        size=snapshot.size,
+        files=snapshot.files,
+    )
+    known = garbage.revive(ctx, tx, snapshot)
+    ids = contents.packs(tx, snapshot.packs, known)
+    if there is None:
+        contents.add(tx, content, ctx.now(), ids.values())
+    else:
+        garbage.rest_anew(ctx, tx, content, there.manifest, ids.values())
     contents.forget_chunks(tx, snapshot.new_chunks)
-    places = {str(chunk): (str(at.pack), at.offset, at.length, at.compressed) for chunk, at in new}
-    contents.add_chunks(tx, places)
+    contents.add_chunks(
+        tx,
+        {
+            str(chunk): (str(at.pack), at.offset, at.length, at.compressed)
+            for chunk, at in snapshot.locations.items()
+            if chunk in snapshot.new_chunks or at.pack not in known
+        },
+        ids,
+    )
     return snapshot.content_id

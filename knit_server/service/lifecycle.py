@@ -9,15 +9,15 @@ Rules: docs/rules.md, "Runs".
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from knit_server.domain import resources
+from knit_server.domain import resources, retries
 from knit_server.domain import runs as edges
 from knit_server.domain.data import Content, Data
 from knit_server.domain.plans import Plan
 from knit_server.domain.runs import TERMINAL, Assignment, Exit, Run, Status
 from knit_server.executors.base import AttemptId, Started
-from knit_server.persistence import Transaction, data, leases, plans, runs
+from knit_server.persistence import Transaction, data, events, leases, plans, runs
 from knit_server.persistence.runs import Execution, Lease
 from knit_server.service import data as data_service
 from knit_server.service import projection
@@ -49,6 +49,7 @@ class Work:
     plan: Plan
     inputs: tuple[tuple[Assignment, Content], ...]
     made: tuple[Data, ...]  # outputs by path, the log last
+    held: str | None = None  # why it only gets ready, and starts later
 
     @property
     def attempt(self) -> AttemptId:
@@ -76,15 +77,24 @@ Busy = Callable[[str], bool]
 
 
 def claim(
-    ctx: Context, choose: Choose, *, held: bool = False, busy: Busy = lambda run_id: False, limit: int = 64
+    ctx: Context,
+    choose: Choose,
+    *,
+    held: bool = False,
+    busy: Busy = lambda run_id: False,
+    limit: int = 64,
+    stepwise: bool = False,
 ) -> list[Work]:
     """Take Runs that wait, oldest first: waiting -> ready -> starting, with a lease.
 
-    `held` asks again for Runs that were held back before. Those that are `busy` are passed over.
+    `held` asks again for Runs that were held back before. Those that are `busy` are passed over. Where hooks are asked
+    before each change, Runs are taken `stepwise`: they only get the lease, and `stepping` moves them. One that is to be
+    held back is taken too, with `Work.held`, until it is ready.
     """
     with ctx.db.write() as tx:
         now = ctx.now()
         claimed: list[Run] = []
+        held_back: dict[str, str] = {}
         waiting = leases.available(tx, (Status.READY,), now) if held else []
         waiting += leases.available(tx, (Status.WAITING,), now, limit=limit)
         known = plans.many(tx, {run.plan_id for run in waiting})
@@ -96,6 +106,11 @@ def claim(
             choice = choose(needs(known[run.plan_id]))
             if choice is False:
                 break
+            if stepwise and (choice is True or run.status is Status.WAITING):
+                claimed.append(run)
+                if choice is not True:
+                    held_back[run.run_id] = str(choice)
+                continue
             ready = _prepared(tx, run, now)
             if choice is True:
                 starting = edges.launch(ready, now)
@@ -107,7 +122,7 @@ def claim(
             if len(waiting) >= limit and passed < len(waiting):
                 tx.announce(LAUNCH)  # there may be more behind those
         leases.take(tx, [run.run_id for run in claimed], _lease(ctx))
-        return _works(tx, claimed)
+        return [replace(work, held=held_back.get(work.run.run_id)) for work in _works(tx, claimed)]
 
 
 def take_over(ctx: Context, choose: Choose, *, busy: Busy = lambda run_id: False) -> list[Work]:
@@ -117,20 +132,24 @@ def take_over(ctx: Context, choose: Choose, *, busy: Busy = lambda run_id: False
     """
     begun = (*EXECUTING, Status.COMPLETING, Status.ABORTING)
     with ctx.db.write() as tx:
-        found = [run for run in leases.available(tx, begun, ctx.now()) if not busy(run.run_id)]
+        found = leases.abandoned(tx, (Status.READY,), ctx.now()) + leases.available(tx, begun, ctx.now())
+        found = [run for run in found if not busy(run.run_id)]
         known = plans.many(tx, {run.plan_id for run in found})
         taken: list[Run] = []
         choice: bool | str = True
         for run in found:
             plan = known[run.plan_id]
-            if run.status in EXECUTING and plan.spec is not None:
+            if run.status in (Status.READY, *EXECUTING) and plan.spec is not None:
                 choice = choice is not False and choose(needs(plan))
                 if isinstance(choice, str):
                     runs.record(tx, run.run_id, Execution(note=choice))
+                    if run.status is Status.READY:
+                        leases.drop(tx, [run.run_id])  # it is held back now like any other
                 if choice is not True:
                     continue
             taken.append(run)
-        leases.inherit(tx, [run.run_id for run in taken], _lease(ctx))
+        leases.take(tx, [run.run_id for run in taken if run.status is Status.READY], _lease(ctx))
+        leases.inherit(tx, [run.run_id for run in taken if run.status is not Status.READY], _lease(ctx))
         return _works(tx, taken)
 
 
@@ -147,7 +166,10 @@ def leave(ctx: Context, run_ids: Collection[str]) -> None:
     """Give Runs up in good order: whoever comes next begins them anew, and they do not count as lost."""
     if run_ids:
         with ctx.db.write() as tx:
-            leases.drop(tx, leases.renew(tx, run_ids, _lease(ctx)))  # but not those that another has taken over
+            ours = leases.renew(tx, run_ids, _lease(ctx))  # but not those that another has taken over
+            ready = {run_id for run_id, run in runs.many(tx, ours).items() if run.status is Status.READY}
+            leases.expire(tx, ready)  # without any lease, they would seem to be held back
+            leases.drop(tx, ours - ready)
 
 
 def renew(ctx: Context, run_ids: Collection[str]) -> set[str]:
@@ -158,34 +180,47 @@ def renew(ctx: Context, run_ids: Collection[str]) -> set[str]:
         return leases.renew(tx, run_ids, _lease(ctx))
 
 
-def stopped(ctx: Context, run_ids: Collection[str]) -> set[str]:
-    """Return those of the Runs whose programs have no reason to run any more: a user stopped them."""
+def standing(ctx: Context, run_ids: Collection[str]) -> Mapping[str, Run]:
+    """Return those of the Runs that there are, as they stand now: a user may have stopped or deleted them."""
     with ctx.db.read() as tx:
-        found = runs.many(tx, run_ids)
-    return {run_id for run_id, run in found.items() if run.status not in EXECUTING}
+        return runs.many(tx, run_ids)
 
 
 def relaunch(ctx: Context, work: Work) -> Run:
-    """Begin a new attempt of a Run whose attempt was lost; one that was lost too often is aborting then."""
+    """Begin a new attempt of a Run whose attempt was lost.
+
+    There is none for a Run whose program has ended; one that was lost too often counts as such, and has an exit then.
+    """
     with ctx.db.write() as tx:
-        run = _held(ctx, tx, work)
-        if run.status not in EXECUTING:
+        run = owned(ctx, tx, work)
+        if run.status not in EXECUTING or run.exit is not None:
             return run
-        losses = runs.execution(tx, run.run_id).losses or 0
-        if losses > ctx.limits.losses:
-            why = f"lost {losses} times together with the server; it may be what brings the server down"
-            new = edges.abort(run, ctx.now(), Exit(edges.VANISHED, why))
+        why = given_up(ctx, tx, run)
+        if why is not None:
+            new = edges.exited(run, ctx.now(), Exit(edges.VANISHED, why))
         else:
             new = edges.relaunch(run, ctx.now())
         runs.move(tx, run, new)
+        payload = {"status": new.status.value, "planId": new.plan_id, "attempt": new.attempt}
+        events.record(tx, "run", [(new.run_id, payload)], ctx.now())
         return new
 
 
-def started(ctx: Context, work: Work, seen: Started) -> Run:
-    """Its program runs: starting -> running. Returns the Run as it is, which a user may have stopped meanwhile."""
+def given_up(ctx: Context, tx: Transaction, run: Run) -> str | None:
+    """Return why a Run is not begun anew, whose attempts were lost too often; None if it is."""
+    done = runs.execution(tx, run.run_id)
+    policy = plans.get(tx, run.plan_id).retry
+    return retries.given_up(policy, tries=done.tries or 0, losses=done.losses or 0, limit=ctx.limits.losses)
+
+
+def started(ctx: Context, work: Work, seen: Started, *, agreed: bool = True) -> Run:
+    """Its program runs: starting -> running. Returns the Run as it is, which a user may have stopped meanwhile.
+
+    Where hooks have not `agreed` before the program has ended, the Run is never said to be running.
+    """
     with ctx.db.write() as tx:
-        run = _held(ctx, tx, work)
-        if run.status is Status.STARTING:
+        run = owned(ctx, tx, work)
+        if run.status is Status.STARTING and agreed:
             running = edges.begin(run, ctx.now())
             runs.move(tx, run, running)
             run = running
@@ -198,7 +233,7 @@ def started(ctx: Context, work: Work, seen: Started) -> Run:
 def ended(ctx: Context, work: Work, exit_: Exit) -> Run:
     """Its program ended: -> completing for code 0, else -> aborting. A Run that a user stopped keeps what he said."""
     with ctx.db.write() as tx:
-        run = _held(ctx, tx, work)
+        run = owned(ctx, tx, work)
         if run.status in EXECUTING:
             edge = edges.complete if exit_.code == 0 else edges.abort
             new = edge(run, ctx.now(), exit_)
@@ -214,7 +249,7 @@ def finish(ctx: Context, work: Work, snapshots: Mapping[str, Snapshot], remark: 
     """
     with ctx.db.write() as tx:
         tx.lock_matching()
-        run = _held(ctx, tx, work)
+        run = owned(ctx, tx, work)
         if run.status in TERMINAL:
             return run
         now = ctx.now()
@@ -251,7 +286,7 @@ def present(ctx: Context, run_id: str) -> Run:
         return runs.get(tx, run_id)
 
 
-def _held(ctx: Context, tx: Transaction, work: Work) -> Run:
+def owned(ctx: Context, tx: Transaction, work: Work) -> Run:
     """Return the Run as it stands now, on PostgreSQL with its row locked. Raises `Overtaken`.
 
     A lease that ran out but was not taken over still counts: nobody else has begun anything.

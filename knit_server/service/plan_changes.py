@@ -14,7 +14,7 @@ from knit_server.persistence import Transaction, events, plans, runs, tags
 from knit_server.service import projection
 from knit_server.service.context import Context
 from knit_server.service.plans import refuse_cycle, show
-from knit_server.service.signals import LAUNCH, NEEDS
+from knit_server.service.signals import FINISH, LAUNCH, NEEDS
 
 
 def edit(ctx: Context, plan_id: str, change: Change) -> PlanView:
@@ -45,6 +45,7 @@ def archive(ctx: Context, plan_id: str) -> PlanView:
             plans.archive(tx, plan_id, ctx.now())
             runs.move_plan(tx, plan_id, Status.WAITING, Status.DEACTIVATED, ctx.now())
             events.record(tx, "plan", [(plan_id, {"change": "archived"})], ctx.now())
+            tx.announce(FINISH)  # hooks of its Runs may just be asked
     return show(ctx, plan_id)
 
 

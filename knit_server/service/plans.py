@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from knit_server.domain import matching
+from knit_server.domain import matching, times
 from knit_server.domain import plans as rules
 from knit_server.domain.errors import Conflict, CyclicPlan, EquivalentPlan, InvalidInput, NotFound
 from knit_server.domain.graphs import Neighbours
@@ -13,13 +13,14 @@ from knit_server.domain.ids import PlanId
 from knit_server.domain.matching import anchor_of
 from knit_server.domain.paging import Page, PlanPosition
 from knit_server.domain.plans import Output, Plan, PlanSpec
+from knit_server.domain.retries import RetryPolicy
 from knit_server.domain.runs import Status
 from knit_server.domain.tags import SYSTEM_KEYS, TRANSIENT, Tag
 from knit_server.domain.views import THIS_PLAN, DryRun, PlanView
 from knit_server.persistence import causes, data, events, plans, runs, tags
 from knit_server.service import projection, views
 from knit_server.service.context import Context
-from knit_server.service.signals import LAUNCH
+from knit_server.service.signals import FINISH, LAUNCH
 
 FORESEEN = 100
 """How many Runs a dry run names; the others are counted."""
@@ -124,7 +125,7 @@ def set_active(ctx: Context, plan_id: str, active: bool) -> PlanView:
         old, new = (Status.DEACTIVATED, Status.WAITING) if active else (Status.WAITING, Status.DEACTIVATED)
         runs.move_plan(tx, plan_id, old, new, ctx.now())
         events.record(tx, "plan", [(plan_id, {"change": "active" if active else "inactive"})], ctx.now())
-        tx.announce(LAUNCH)
+        tx.announce(LAUNCH, FINISH)
     return show(ctx, plan_id)
 
 
@@ -136,12 +137,20 @@ def details(ctx: Context, plan_id: str) -> dict[str, object]:
     return {
         "planId": plan_id,
         "identity": rules.identity_hash(plan.spec) if plan.spec else None,
+        "retry": _retry(plan.retry),
+        "timeout": times.format_duration(plan.spec.timeout) if plan.spec and plan.spec.timeout else None,
         "decisions": [
             {"knitId": each.knit_id, "path": each.path, "reason": each.reason.value, "count": each.count,
              **each.detail}
             for each in recent
         ],
     }  # fmt: skip
+
+
+def _retry(policy: RetryPolicy | None) -> dict[str, object] | None:
+    if policy is None:
+        return None
+    return {"tries": policy.tries, "wait": times.format_duration(policy.wait), "on": list(policy.on)}
 
 
 def _every(ctx: Context, query: PlanQuery) -> list[Plan]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from knit_server.domain import runs as edges
+from knit_server.domain import times
 from knit_server.domain.data import Data
 from knit_server.domain.errors import Conflict, NotFound, Unavailable
 from knit_server.domain.ids import KnitId, RunId
@@ -70,7 +72,9 @@ def details(ctx: Context, run_id: str) -> dict[str, object]:
         "executor": execution.executor,
         "imageDigest": execution.image_digest,
         "sandbox": execution.sandbox,
-        "note": execution.note,
+        "note": execution.note or None,
+        "tries": execution.tries or 0,
+        "againAt": None if execution.again_at is None else times.format_instant(execution.again_at),
         "causeId": run.cause,
         "hops": run.hops,
     }
@@ -191,6 +195,8 @@ def _cleared(ctx: Context, tx: Transaction, run: Run, *, downstream: bool) -> Ru
 def _delete(ctx: Context, tx: Transaction, run: Run) -> None:
     made, users = _made(tx, run.run_id)
     runs.move(tx, run, edges.invalidate(run, ctx.now(), users=users))
+    if run.status is Status.WAITING:
+        tx.announce(FINISH)  # its hooks may just be asked
     _erase_made(ctx, tx, made)
     if not runs.inputs_of(tx, [run.run_id]):
         runs.erase(tx, [run.run_id])
@@ -229,10 +235,20 @@ class RunLog:
         """Whether the program may still print something."""
         with self._ctx.db.read() as tx:
             now = runs.many(tx, [self._run.run_id]).get(self._run.run_id)
-        if now is None or (now.attempt != self._run.attempt and self._file is not None):
+        if now is None or (now.attempt != self._run.attempt and not self._goes_on(now)):
             return False  # it was deleted, or another attempt prints elsewhere by now
         self._run = now
         return now.status in (Status.STARTING, Status.RUNNING)
+
+    def _goes_on(self, now: Run) -> bool:
+        """Whether a later attempt prints, or will print, into the file that is open."""
+        if self._file is None:
+            return True
+        mine = os.fstat(self._file)
+        try:
+            return os.path.samestat(mine, os.stat(_log_file(self._ctx, now)))
+        except FileNotFoundError:
+            return mine.st_nlink > 0  # not moved there yet
 
     def close(self) -> None:
         """Give the file back."""
@@ -275,9 +291,12 @@ def open_log(ctx: Context, run_id: str) -> RunLog:
     return RunLog(ctx, run, _open_log(ctx, run))
 
 
+def _log_file(ctx: Context, run: Run) -> Path:
+    return ctx.folder(AttemptId(run.run_id, run.attempt)).log_file
+
+
 def _open_log(ctx: Context, run: Run) -> int | None:
-    path = ctx.folder(AttemptId(run.run_id, run.attempt)).log_file
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(_log_file(ctx, run), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None

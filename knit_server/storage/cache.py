@@ -126,6 +126,16 @@ class TreeCache:
                     return Pin(descriptor)
                 os.close(descriptor)  # trimmed while we waited: the file under the name is another one
 
+    def ids(self) -> list[str]:
+        """Return the content ids of all trees that are here."""
+        with translated(f"listing the cache {show(str(self._root))}"):
+            return ["b3:" + item.name for item in os.scandir(self._root / "trees")]
+
+    def drop(self, content_id: str) -> bool:
+        """Delete a tree, unless it is pinned; returns whether it is gone by this."""
+        with translated(f"trimming the cache {show(str(self._root))}"):
+            return self._evict(_hex(content_id))
+
     def trim(self, max_bytes: int) -> int:
         """Delete trees, longest unused first, until at most `max_bytes` are taken; returns the bytes freed.
 

@@ -76,6 +76,15 @@ class LocalObjects:
             except FileNotFoundError:
                 return None
 
+    def look(self, key: str) -> Stored | None:
+        """Return size and time of an object; see `Objects.look`."""
+        with translated(f"looking at {show(key)}"):
+            try:
+                status = (self._root / key).lstat()
+            except FileNotFoundError:
+                return None
+        return Stored(key, status.st_size, status.st_mtime)
+
     def list(self, prefix: str) -> Iterator[Stored]:
         """List objects; see `Objects.list`."""
         with translated(f"listing {show(prefix)}"):

@@ -34,6 +34,10 @@ class Objects(Protocol):
         """Return the bytes from `start`, fewer at the end; None if there is no such object."""
         ...
 
+    def look(self, key: str) -> Stored | None:
+        """Return what a listing would show of one object; None if there is no such object."""
+        ...
+
     def list(self, prefix: str) -> Iterator[Stored]:
         """List all objects whose key starts with `prefix` (which ends in `/`), in no particular order."""
         ...

@@ -49,6 +49,15 @@ class FsspecObjects:
             except FileNotFoundError:
                 return None
 
+    def look(self, key: str) -> Stored | None:
+        """Return size and time of an object; see `Objects.look`."""
+        with _translated(f"looking at {key}"):
+            try:
+                info: dict[str, Any] = self._fs.info(self._path(key))
+            except FileNotFoundError:
+                return None
+        return Stored(key, int(info["size"]), _time(info))
+
     def list(self, prefix: str) -> Iterator[Stored]:
         """List objects; see `Objects.list`."""
         with _translated(f"listing {prefix}"):

@@ -22,7 +22,7 @@ from knit_server.storage.local import LocalObjects
 from knit_server.storage.objects import Objects, Stored
 from knit_server.storage.reader import Chunks, TreeFile, WholeTree
 from knit_server.storage.remote import FsspecObjects
-from knit_server.storage.writer import HasContent, Known, Writer, no_content, nothing_known
+from knit_server.storage.writer import HasContent, Known, Snapshot, Writer, no_content, nothing_known
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,13 @@ class Store:
     def writer(self, known: Known = nothing_known, *, has_content: HasContent = no_content) -> Writer:
         """Begin to store trees; see `Writer`. `known` and `has_content` are asked from the writing thread."""
         return Writer(self._objects, known, has_content)
+
+    def add_manifest(self, snapshot: Snapshot) -> None:
+        """Give a complete snapshot a manifest of its own: the one that its writer relied on is no more."""
+        stored = manifests.encode(Manifest(snapshot.tree, snapshot.locations))
+        key = manifests.name(stored)
+        self._objects.put([(keys.manifest(key), [stored])])
+        snapshot.complete(key, dict(snapshot.locations), dict(snapshot.new_chunks))
 
     def manifest(self, key: str) -> Manifest:
         """Read a manifest. Raises `Damaged` if it is missing or is not what was stored under that name."""
@@ -113,6 +120,14 @@ class Store:
             name = keys.name(item.key)
             if name is not None:
                 yield name, item
+
+    def look_at_pack(self, pack: str) -> Stored | None:
+        """Return size and time of a pack; None if it is not there."""
+        return self._objects.look(keys.pack(pack))
+
+    def look_at_manifest(self, key: str) -> Stored | None:
+        """Return size and time of a manifest; None if it is not there."""
+        return self._objects.look(keys.manifest(key))
 
     def delete_pack(self, pack: str) -> None:
         """Delete a pack; that nothing needs it is the caller's word. One that is gone already is fine."""

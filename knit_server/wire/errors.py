@@ -45,7 +45,7 @@ _KIND: dict[int, type[KnitError]] = {
 
 _ADVICE: dict[int, str] = {
     401: "The server asks for a token: run `knit init` again with the server's knitprofile.",
-    403: "The token is missing, old or may not do this: run `knit init` again with the server's knitprofile.",
+    403: "Run `knit init` again with the server's knitprofile.",
     405: "Is apiRoot in the profile right? It ends in /knit/api.",
     413: "The server, or a proxy before it, takes no bodies of this size.",
     500: "It is noted in the server's log; what happened is told there.",

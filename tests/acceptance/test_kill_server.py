@@ -124,7 +124,10 @@ def left_processes(home: Path, run_ids: list[str]) -> list[str]:
 
 @pytest.mark.slow
 def test_killed_again_and_again(server: Server) -> None:
-    """After the last restart every acknowledged push is there, each has run once through both Plans, all is whole."""
+    """After the last restart every acknowledged push is there, each has run once through both Plans, all is whole.
+
+    (scenario 75)
+    """
     turn = random.Random(20)
     pusher = Pusher(server)
     pusher.start()

@@ -146,7 +146,10 @@ def test_lineage(tutorial: Tutorial) -> None:
 
 @pytest.mark.slow
 def test_second_push(tutorial: Tutorial) -> None:
-    """The same folder pushed again ends with 148 Runs and 294 Data, all done: every combination, each once."""
+    """The same folder pushed again ends with 148 Runs and 294 Data, all done: every combination, each once.
+
+    (scenarios 37, 40)
+    """
     tutorial.push()
     tutorial.until_done(148)
     assert len(data.find(tutorial.ctx, data.DataQuery())) == 294

@@ -12,6 +12,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # for the module beside this file
+
+import compatibility
+
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -46,15 +50,26 @@ def reasons() -> str:
     return "\n".join(["| code | meaning |", "|---|---|", *rows])
 
 
-def settings() -> str:
-    """The traits of the server extension, with their defaults."""
-    from knit_server.extension import KnitExtension
+def configuration() -> str:
+    """The table of settings, with their names in each place where they can be set."""
+    from knit_server.config import SETTINGS
 
     rows = []
-    for name, trait in sorted(KnitExtension.class_own_traits(config=True).items()):
-        default = trait.default_value_repr()
-        rows.append(f"| `KnitExtension.{name}` | `{default}` | {' '.join(str(trait.help).split())} |")
-    return "\n".join(["| setting | default | what |", "|---|---|---|", *rows])
+    for each in SETTINGS:
+        names = [f"`{name}`" for name in (each.flag, each.variable, each.trait) if name]
+        default = each.unset or f"`{each.shown_default}`"
+        rows.append(f"| `{each.key}` | {'<br>'.join(names)} | {default} | {each.help} |")
+    return "\n".join(["| key | flag, variable, trait | default | what |", "|---|---|---|---|", *rows])
+
+
+def configuration_file() -> str:
+    """What `knit serve --show-config` prints where nothing is set, but for the home of whoever asks."""
+    from knit_server.config import SETTINGS, resolve, shown
+
+    home = next(each for each in SETTINGS if each.key == "home")
+    lines = shown(resolve({"home": "/nowhere"}, {})).splitlines()[4:]
+    lines = [line.split("  #")[0].rstrip() for line in lines]
+    return "\n".join(["```toml", f'home = "{home.default}"', *lines, "```"])
 
 
 def plan_keys() -> str:
@@ -68,8 +83,10 @@ def plan_keys() -> str:
 
 
 GENERATORS: dict[str, Callable[[], str]] = {
-    "states": states, "endpoints": endpoints, "settings": settings, "plan-keys": plan_keys,
-    "reasons": reasons,
+    "states": states, "endpoints": endpoints, "plan-keys": plan_keys, "reasons": reasons,
+    "configuration": configuration, "configuration-file": configuration_file,
+    "compatibility": compatibility.summary, "scenarios": compatibility.scenarios,
+    "defects": compatibility.defects, "wishes": compatibility.wishes,
 }  # fmt: skip
 
 
@@ -97,7 +114,7 @@ WHOLE: dict[str, Callable[[], str]] = {"openapi.json": description, "plan.schema
 
 
 def main(arguments: list[str]) -> int:
-    """Write or check all docs; 1 means that something is out of date."""
+    """Write or check all docs; 1 means that something is out of date, or that what is said does not fit the tests."""
     stale = []
     for path in [*sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md"]), *(ROOT / "docs" / name for name in WHOLE)]:
         old = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -108,7 +125,10 @@ def main(arguments: list[str]) -> int:
                 path.write_text(new, encoding="utf-8")
     for path in stale:
         print(f"{path}: {'out of date; run `make docs`' if '--check' in arguments else 'written'}", file=sys.stderr)
-    return 1 if stale and "--check" in arguments else 0
+    problems = compatibility.problems()
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if (stale or problems) and "--check" in arguments else 0
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from knit_cli import ids
-from knit_cli.reference import _walk
+from knit_cli.reference import walk
 
 ID = "3f0c1234-0000-4000-8000-000000000001"
 WHOLE = [{"kind": "run", "id": ID, "about": "done x:1"}]
@@ -71,7 +71,7 @@ def test_whole_ids_cost_nothing(ready, server) -> None:
 
 def test_every_id_of_every_command_is_known() -> None:
     """No parameter with `ID` in its help lacks a kind."""
-    parameters = [each for command, _ in _walk() for each in command.params if not isinstance(command, click.Group)]
+    parameters = [each for command, _ in walk() for each in command.params if not isinstance(command, click.Group)]
     named = [each for each in parameters if "_ID" in (getattr(each, "metavar", None) or "")]
     assert len(named) > 8
     assert [each.metavar for each in named if ids.kind_of(each) is None] == []

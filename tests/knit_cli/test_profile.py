@@ -89,4 +89,4 @@ def test_an_old_token(ready, server) -> None:
     result = ready("data", "find")
     assert result.code == 1
     assert result.err.splitlines()[0] == "the server does not accept this token (status code = 403)"
-    assert "run `knit init` again with the server's knitprofile" in result.err
+    assert "Run `knit init` again with the server's knitprofile" in result.err

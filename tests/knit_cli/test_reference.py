@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from knit_cli import reference
+from knit_cli.help import help_page
+from knit_cli.main import TREE
 
 
 def test_the_page_is_up_to_date() -> None:
@@ -18,6 +20,17 @@ def test_every_command_is_there() -> None:
     text = reference.reference()
     for name in ("knit data push", "knit plan graph", "knit run stop", "knit image build", "knit serve", "knit init"):
         assert f"### {name}\n" in text
+    assert [name for name in TREE if f"### knit {name}\n" not in text] == []
+
+
+def test_every_page_is_whole() -> None:
+    """Each command, flag and positional has its line of help, and no line is too wide for a terminal of 120 columns."""
+    for command, context in reference.walk():
+        assert command.help, context.command_path
+        silent = [each.name for each in command.params if not (getattr(each, "help", "") or getattr(each, "text", ""))]
+        assert silent == [], context.command_path
+        page = help_page(command, context)
+        assert [line for line in page.splitlines() if len(line) > 120] == [], context.command_path
 
 
 def test_a_page_without_marks() -> None:

@@ -93,9 +93,9 @@ PLAN ID                               ACTIVE  IMAGE          INPUTS             
 4abcbd12-2524-410d-bb46-d43b5e602111  no      lab/gif:1      /a a:1, b:2 + /b c:3  /out d:4 + log type:log  cpu=1, memory=1Gi  by=me, for=you
 """,  # noqa: E501
     ("runs", False): """\
-ID        STATUS   UPDATED     EXIT  MESSAGE     PLAN      IMAGE
-50bcbd12  running  2025-11-02                    4abcbd12  lab/gif:1
-7cbcbd12  failed   2h ago      3     no\\nframes  4abcbd12  lab/gif:1
+ID        STATUS   UPDATED     EXIT  MESSAGE  PLAN      IMAGE
+50bcbd12  running  2025-11-02                 4abcbd12  lab/gif:1
+7cbcbd12  failed   2h ago      3     no…      4abcbd12  lab/gif:1
 """,
     ("images", False): """\
 NAMES             DIGEST        MADE    SIZE      PYTHON

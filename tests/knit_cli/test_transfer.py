@@ -174,20 +174,23 @@ def test_push_stops_at_a_refusal(ready, server, source) -> None:
 
 def test_pull_an_archive(ready, server, source, home) -> None:
     """Without -x the archive lands as DEST/ID.tar.gz; stdout stays empty; an old one is replaced."""
-    raw, _ = archive(source)
-    server.on(f"GET /data/{ID}", chunks=[raw])
+    raw, content_id = archive(source)
+    server.on(f"GET /data/{ID}", chunks=[raw], headers={"x-knit-content-id": content_id})
     (home / "new" / "dir").mkdir(parents=True)
     (home / "new" / "dir" / f"{ID}.tar.gz").write_text("old")
     result = ready("data", "pull", ID, "new/dir")
     assert (result.code, result.out) == (0, "")
     assert (home / "new" / "dir" / f"{ID}.tar.gz").read_bytes() == raw
     assert "Downloading to new/dir" in result.err
+    assert "[WARN]" not in result.err
 
 
 def test_pull_to_stdout(ready, server, home, capfdbinary) -> None:
-    """`-` gives the raw archive on stdout."""
+    """`-` gives the raw archive on stdout; where the server did not say what it should be, that is told."""
     server.on(f"GET /data/{ID}", chunks=[b"raw ", b"bytes"])
-    assert ready("data", "pull", ID, "-").out == "raw bytes"
+    result = ready("data", "pull", ID, "-")
+    assert result.out == "raw bytes"
+    assert "[WARN] the server did not say what the content should be" in result.err
     assert list(home.glob("*.tar.gz")) == []
 
 
@@ -225,18 +228,19 @@ def test_pull_cut_off(ready, server, source, home, words) -> None:
     assert left_behind(home / "out") == []
 
 
-def test_pull_of_other_content(ready, server, source, home) -> None:
-    """What is not what the server stores is refused and deleted."""
+@pytest.mark.parametrize("words", [[], ["-x"]])
+def test_pull_of_other_content(ready, server, source, home, words) -> None:
+    """What is not what the server stores is refused and deleted, packed or not."""
     raw, _ = archive(source)
     server.on(f"GET /data/{ID}", chunks=[raw], headers={"x-knit-content-id": "b3:" + "0" * 64})
-    result = ready("data", "pull", "-x", ID, "out")
+    result = ready("data", "pull", *words, ID, "out")
     assert result.code == 1
     assert "is not what the server stores" in result.err
     assert left_behind(home / "out") == []
 
 
 def test_pull_into_an_existing_directory(ready, server, home) -> None:
-    """An existing DEST/ID is left alone, and nothing is asked of the server."""
+    """An existing DEST/ID is left alone, and nothing is asked of the server (scenario 77)."""
     (home / "out" / ID).mkdir(parents=True)
     result = ready("data", "pull", "-x", ID, "out")
     assert result.code == 1

@@ -132,7 +132,7 @@ def test_failed(ready, server) -> None:
     server.on("GET /events", lambda asked: stream())
     result = ready("run", "watch", "aa")
     assert result.code == 1
-    assert result.out == "2026-01-01T00:00:01+00:00 aa failed      lab/gif:1 (exit 137: out of\\nmemory)\n"
+    assert result.out == "2026-01-01T00:00:01+00:00 aa failed      lab/gif:1 (exit 137: out of…)\n"
 
 
 def test_a_server_that_comes_back(ready, server, monkeypatch) -> None:

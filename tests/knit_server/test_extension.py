@@ -106,6 +106,27 @@ class TestInJupyter:
         assert not (tmp_path / "home" / "handout" / "knitprofile").exists()
         assert "Traceback" not in jupyter.log.read_text()
 
+    def test_settings(self, start: Callable[..., Jupyter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Traits go before the environment, that before knit.toml in the home; the port is Jupyter's matter."""
+        home = tmp_path / "home"
+        home.mkdir()
+        (home / "knit.toml").write_text("port = 1\nmax_cpu = 0.25\nmax_memory = '1Gi'\n[limits]\nlosses = 1\n")
+        monkeypatch.setenv("KNIT_MAX_CPU", "0.5")
+        jupyter = start(home, "--KnitExtension.max_memory=2Gi", "--KnitExtension.limits=lease=30s")
+        with jupyter.client() as client:
+            capacity = client.get("/knit/api/health").json()["capacity"]
+        assert (capacity["cpu"], capacity["memory"]) == (0.5, 2 << 30)
+
+    def test_wrong_settings(self, start: Callable[..., Jupyter], tmp_path: Path) -> None:
+        """Jupyter starts nevertheless; the API and the log name the setting."""
+        jupyter = start(tmp_path / "home", "--KnitExtension.limits=leese=30s")
+        with jupyter.client() as client:
+            assert client.get("/api/contents").status_code == 200
+            answer = client.get("/knit/api/health")
+        assert answer.status_code == 503
+        assert "there is no setting limits.leese" in answer.text
+        assert "Did you mean limits.lease?" in jupyter.log.read_text()
+
     def test_two_on_one_home(self, start: Callable[..., Jupyter], tmp_path: Path) -> None:
         """The second server serves the same Data, sees the first's changes, and takes over when the first ends."""
         first, second = start(tmp_path / "home"), start(tmp_path / "home")

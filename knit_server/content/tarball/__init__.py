@@ -5,7 +5,14 @@ reach a disk. Writing is deterministic: one tree always gives the same bytes.
 """
 
 from knit_server.content.tarball.reading import Limits, Member, read
-from knit_server.content.tarball.transfer import DirectoryArchive, Extracted, extract, extract_to, pack_directory
+from knit_server.content.tarball.transfer import (
+    DirectoryArchive,
+    Extracted,
+    examine,
+    extract,
+    extract_to,
+    pack_directory,
+)
 from knit_server.content.tarball.writing import BLOCK, write
 
 __all__ = [
@@ -14,6 +21,7 @@ __all__ = [
     "Extracted",
     "Limits",
     "Member",
+    "examine",
     "extract",
     "extract_to",
     "pack_directory",

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from knit_server.content.door import show, translated
@@ -150,6 +151,22 @@ def extract_to(
     """Unpack into the new directory `dest`, which appears only when complete. Raises `Conflict` if `dest` exists."""
     with appearing(dest) as temporary:
         return extract(stream, temporary, warn=warn, limits=limits, progress=progress)
+
+
+def examine(stream: Source, *, limits: Limits | None = None) -> Tree:
+    """Read a tar.gz stream to its end, writing nothing, and return what is in it. Raises `KnitError`."""
+    builder = Builder()
+    for member in read(stream, limits):
+        entry = member.entry
+        if member.same_as is not None:
+            original = builder.file(member.same_as)
+            if original is None:
+                raise missing_original(entry.path, member.same_as)
+            entry = replace(entry, size=original.size, chunks=original.chunks)
+        elif member.data is not None:
+            entry = with_chunks(entry, [chunk_id(block) for block in iter(partial(member.data.read, CHUNK_SIZE), b"")])
+        builder.add(entry)
+    return builder.build()
 
 
 def _write_member(writer: TreeWriter, builder: Builder, member: Member) -> Entry:

@@ -272,6 +272,56 @@ class TestRefusals:
             assert f"{name} cannot be used" in err
 
 
+class TestConfiguration:
+    def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Give a command that ends by itself."""
+        return subprocess.run(
+            [sys.executable, "-m", "knit_cli.main", "serve", *words], capture_output=True, text=True, check=False,
+            env={**os.environ, **environ}, timeout=DEADLINE,
+        )  # fmt: skip
+
+    def test_shown_saved_served(self, start: Callable[..., Process], tmp_path: Path) -> None:
+        """What is shown starts nothing; saved as the home's knit.toml it is served, and then shown as it is."""
+        home = tmp_path / "home"
+        given = ("--home", str(home), "--max-memory", "1Gi")
+        environ = {"KNIT_LIMITS_LEASE": "45s", "KNIT_MAX_CPU": "0.5", "KNIT_PORT": "0"}
+        first = self.run(*given, "--show-config", **environ)
+        assert (first.returncode, first.stderr) == (0, "")
+        assert not home.exists()
+        home.mkdir()
+        (home / "knit.toml").write_text(first.stdout)
+        again = self.run("--home", str(home), "--show-config")
+        values = [[line.split("  # ")[0] for line in text.splitlines()[2:]] for text in (first.stdout, again.stdout)]
+        assert values[0] == values[1]
+        assert 'lease = "45s"                                 # the file\n' in again.stdout
+        process = start(home).ready()
+        with process.client() as client:
+            capacity = client.get("/health").json()["capacity"]
+        assert (capacity["cpu"], capacity["memory"]) == (0.5, 1 << 30)
+
+    def test_wrong_values(self, tmp_path: Path) -> None:
+        """A wrong flag is a wrong command line; a wrong variable or file an error; nothing has been started by then."""
+        home = tmp_path / "home"
+        done = self.run("--home", str(home), "--max-memory", "lots")
+        assert done.returncode == 2
+        assert """'--max-memory': 'lots' is not allowed. Write bytes, such as "20Gi\"""" in done.stderr
+        done = self.run("--home", str(home), KNIT_PORT="http")
+        told = "KNIT_PORT: 'http' is not allowed\nWrite a whole number from 0 to 65535.\n"
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", told)
+        (tmp_path / "a.toml").write_text("[limits]\nleese = '1m'\n")
+        done = self.run("--home", str(home), "--config", str(tmp_path / "a.toml"))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(
+            f"{tmp_path / 'a.toml'}: there is no setting limits.leese\nDid you mean limits.lease?"
+        )
+        assert not home.exists()
+
+    def test_flags_can_be_switched_off(self, tmp_path: Path) -> None:
+        """What the file or a variable switches on, --no-... switches off."""
+        done = self.run("--no-overcommit", "--show-config", KNIT_OVERCOMMIT="yes")
+        assert "overcommit = false                            # --overcommit\n" in done.stdout
+
+
 class TestHttps:
     def test_self_signed(self, start: Callable[..., Process], tmp_path: Path) -> None:
         """With a certificate of its own it serves HTTPS, and the profile says which certificate to trust."""

@@ -32,45 +32,55 @@ def test_round_trip() -> None:
     """A manifest comes back equal, and only under its own name."""
     stored = manifest.encode(MANIFEST)
     assert manifest.decode(stored, expect=manifest.name(stored)) == MANIFEST
-    with pytest.raises(Damaged):
+    with pytest.raises(Damaged, match=r"the manifest b3:.* is damaged: its bytes have another hash"):
         manifest.decode(stored, expect=manifest.name(b"other"))
 
 
+NONE = "this is no manifest"
+PART = "this is no manifest of format 1: a part is missing or wrong"
+ORDER = "the manifest's names are not in order, or a directory is missing"
+
+
 @pytest.mark.parametrize(
-    "stored",
+    ("stored", "told"),
     [
-        b"",
-        b"text",
-        zstandard.ZstdCompressor().compress(b"[]"),
-        zstandard.ZstdCompressor().compress(b"not json"),
-        zstandard.ZstdCompressor().compress(b"[" * 100_000),
-        document(tree=[["../x", "file", 420, 0, 0, "", []]]),
-        document(tree=[["x", "file", 420, 0, 5, "", []]]),
-        document(tree=[["x", "file", 420, 0.5, 0, "", []]]),
-        document(tree=[["x", "file", 420, True, 0, "", []]]),
-        document(tree=[["x", "file", 420, 0, 0, ""]]),
-        document(tree=[["x", "file", 420, 0, 5, "", ["b3:short"]]]),
-        document(tree=[["x", "file", 420, 0, 5, "", [chunk_id(b"elsewhere")]]]),
-        document(tree=[["b", "dir", 493, 0, 0, "", []], ["a", "dir", 493, 0, 0, "", []]]),
-        document(tree=[["a/b", "dir", 493, 0, 0, "", []]]),
-        document(tree=[["a", "dir", 493, 0, 0, "", []], ["a", "dir", 493, 0, 0, "", []]]),
-        document(packs=["../../etc/passwd"]),
-        document(packs=[]),
-        document(chunks={CHUNK: [0, -1, 5, 0]}),
-        document(chunks={CHUNK: [0, 0, CHUNK_SIZE + 1, 0]}),
-        document(chunks={CHUNK: [0, 0]}),
-        document(chunks=7),
+        (b"", NONE),
+        (b"text", NONE),
+        (zstandard.ZstdCompressor().compress(b"[]"), "this is no manifest: not an object"),
+        (zstandard.ZstdCompressor().compress(b"not json"), NONE),
+        (zstandard.ZstdCompressor().compress(b"[" * 100_000), NONE),
+        (document(tree=[["../x", "file", 420, 0, 0, "", []]]), "has a part '..'"),
+        (document(tree=[["x", "file", 420, 0, 5, "", []]]), PART),
+        (document(tree=[["x", "file", 420, 0.5, 0, "", []]]), PART),
+        (document(tree=[["x", "file", 420, True, 0, "", []]]), PART),
+        (document(tree=[["x", "file", 420, 0, 0, ""]]), PART),
+        (document(tree=[["x", "file", 420, 0, 5, "", ["b3:short"]]]), PART),
+        (
+            document(tree=[["x", "file", 420, 0, 5, "", [chunk_id(b"elsewhere")]]]),
+            "the manifest does not say where chunk ",
+        ),
+        (document(tree=[["b", "dir", 493, 0, 0, "", []], ["a", "dir", 493, 0, 0, "", []]]), ORDER),
+        (document(tree=[["a/b", "dir", 493, 0, 0, "", []]]), ORDER),
+        (document(tree=[["a", "dir", 493, 0, 0, "", []], ["a", "dir", 493, 0, 0, "", []]]), "'a' appears twice"),
+        (document(packs=["../../etc/passwd"]), PART),
+        (document(packs=[]), PART),
+        (document(chunks={CHUNK: [0, -1, 5, 0]}), PART),
+        (document(chunks={CHUNK: [0, 0, CHUNK_SIZE + 1, 0]}), PART),
+        (document(chunks={CHUNK: [0, 0]}), PART),
+        (document(chunks=7), PART),
     ],
 )
-def test_what_is_no_manifest(stored: bytes) -> None:
-    """Bytes from elsewhere are InvalidInput, whatever is wrong with them."""
-    with pytest.raises(InvalidInput):
+def test_what_is_no_manifest(stored: bytes, told: str) -> None:
+    """Bytes from elsewhere are InvalidInput, and it is said what is wrong with them and what to do."""
+    with pytest.raises(InvalidInput) as info:
         manifest.decode(stored)
+    assert told in info.value.reason
+    assert info.value.advice
 
 
 def test_newer_formats_are_told() -> None:
     """A manifest of a later Knit is Unsupported, with the advice to update."""
-    with pytest.raises(Unsupported, match="format 2"):
+    with pytest.raises(Unsupported, match="the manifest has format 2; this Knit reads 1"):
         manifest.decode(document(format=2))
 
 

@@ -51,6 +51,7 @@ def test_formats(form: int, prefix: str, tmp_path: Path) -> None:
     assert found["dir"].mode == 0o750
     assert found["dir/file"].mtime_ns == 1_600_000_000 * 10**9
     assert os.readlink(tmp_path / "out" / "soft") == "dir/file"
+    assert {entry.path: entry for entry in tarball.examine(io.BytesIO(buffer.getvalue())).entries} == found
 
 
 def test_knitfabs_archives(tmp_path: Path) -> None:

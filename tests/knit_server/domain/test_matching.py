@@ -178,7 +178,10 @@ def test_all_combinations_with_the_trigger() -> None:
 
 
 def test_known_combinations_are_left_out() -> None:
-    """One of four exists: three are new (38); all exist: none, with the reason (39). Others' keys do not count."""
+    """One of four exists: three are new; all exist: none, with the reason. Others' keys do not count.
+
+    (scenarios 38, 39)
+    """
     nominated = {"/b": ids("b1", "b2"), "/c": ids("c1", "c2")}
     found = project(nominated, {key_of("a1", "b1", "c1"), "unrelated"})
     assert (len(found.new), found.reasons) == (3, {Reason.MATCHED: 3, Reason.DONE_ALREADY: 1})
@@ -304,6 +307,8 @@ def test_any_order_leads_to_the_same_runs(
     """Pushes, Plans, projections and ends of Runs in any order, with any limit, lead to the same set of Runs.
 
     That none is made twice is asserted by the world itself.
+
+    (scenario 40)
     """
     assert play(events, World(limit, settled_only=settled_only), data) == EXPECTED
 

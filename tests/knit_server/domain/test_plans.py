@@ -106,7 +106,10 @@ APART = [("/in/1", "/in/10"), ("/in/data", "/in/dataset"), ("/in", "/in2"), ("/a
 
 @pytest.mark.parametrize(("one", "other"), NESTED + APART)
 def test_overlap(one: str, other: str) -> None:
-    """Equal or nested mount paths are refused in any pairing and order; common beginnings of names are not (11)."""
+    """Equal or nested mount paths are refused in any pairing and order; common beginnings of names are not.
+
+    (scenario 11)
+    """
     out = {path: Output(path=path, tags=()) for path in (one, other)}
     for first, second in ((one, other), (other, one)):
         shapes = [
@@ -271,7 +274,10 @@ def test_everything_else_is_identity(change: dict[str, object]) -> None:
 
 
 def test_a_collision_of_hashes_is_told_apart() -> None:
-    """Knitfab's hash joins without separators, so different Plans can share it; the canonical text decides (16)."""
+    """Knitfab's hash joins without separators, so different Plans can share it; the canonical text decides.
+
+    (scenario 16)
+    """
     one = plans.check(replace(GOOD, args=("ab", "c")))
     other = plans.check(replace(GOOD, args=("a", "bc")))
     assert plans.identity_hash(one) == plans.identity_hash(other)

@@ -68,7 +68,7 @@ def a_run(status: Status, **changes: object) -> Run:
 
 
 def test_all_hundred_changes() -> None:
-    """The table of transitions is exactly this matrix, all 10 x 10 of it."""
+    """The table of transitions is exactly this matrix, all 10 x 10 of it (scenario 46)."""
     header, *rows = MATRIX.strip().splitlines()
     columns = [Status(name) for name in header.split()]
     assert columns == list(Status)
@@ -82,7 +82,7 @@ def test_all_hundred_changes() -> None:
 @pytest.mark.parametrize("status", Status)
 @pytest.mark.parametrize("name", MOVES)
 def test_each_move_has_its_edges(name: str, status: Status) -> None:
-    """A function moves Runs along its own edges only; elsewhere it raises and changes nothing."""
+    """A function moves Runs along its own edges only; elsewhere it raises and changes nothing (scenario 46)."""
     move, sources, target = MOVES[name]
     run = a_run(status)
     if status not in sources:
@@ -104,7 +104,7 @@ def test_every_edge_has_a_function() -> None:
 
 
 def test_terminal_states_stay() -> None:
-    """What has ended cannot be set again, not even to what it is."""
+    """What has ended cannot be set again, not even to what it is (scenario 46)."""
     assert {status for status in Status if not runs.is_allowed(status, status)} == set(runs.TERMINAL)
 
 
@@ -121,7 +121,7 @@ def test_relaunch(status: Status) -> None:
 
 
 def test_the_first_exit_stays() -> None:
-    """Why a Run ended is not overwritten by a second stop, nor lost in the last step."""
+    """Why a Run ended is not overwritten by a second stop, nor lost in the last step (scenario 50)."""
     stopped = runs.abort(a_run(Status.RUNNING), 2, Exit(42, "boom"))
     again = runs.abort(stopped, 3, Exit(runs.ABORTED_BY_USER, "aborted by user"))
     assert runs.fail(again, 4).exit == Exit(42, "boom")

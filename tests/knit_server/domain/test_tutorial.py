@@ -76,7 +76,7 @@ def test_consumers(world: World) -> None:
 
 
 def test_second_push_multiplies() -> None:
-    """Pushing the folder again combines everything with everything: 148 Runs and 294 Data."""
+    """Pushing the folder again combines everything with everything: 148 Runs and 294 Data (scenarios 37, 40)."""
     world = tutorial()
     world.push(RAW)
     world.settle()

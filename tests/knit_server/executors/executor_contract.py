@@ -105,7 +105,7 @@ class ExecutorContract:
         assert lab.executor.observe(attempt.id) == Observation(phase=Phase.SUCCEEDED, code=0)
 
     async def test_exit_code(self, lab: Lab) -> None:
-        """The exit code is the program's own."""
+        """The exit code is the program's own (scenario 68)."""
         expected = Observation(phase=Phase.FAILED, code=42, reason="(container main) Error")
         assert await lab.run(lab.attempt("sh", "-c", "exit 42")) == expected
 

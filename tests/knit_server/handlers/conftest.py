@@ -37,7 +37,7 @@ class Served:
     """A server on a free port. `engine` is None where a test brings its own handlers."""
 
     def __init__(
-        self, handlers: Sequence[tuple[str, Any]], *, base_url: str = "/", authorizer: Authorizer | None = None
+        self, handlers: Sequence[tuple[Any, ...]], *, base_url: str = "/", authorizer: Authorizer | None = None
     ) -> None:
         self.engine: Engine | None = None
         self.executor = FakeExecutor()
@@ -52,12 +52,12 @@ class Served:
         self.host: Host = self.run(self._start(handlers, base_url, authorizer, sockets))
 
     async def _start(
-        self, handlers: Sequence[tuple[str, Any]], base_url: str, authorizer: Authorizer | None, sockets: list[Any]
+        self, handlers: Sequence[tuple[Any, ...]], base_url: str, authorizer: Authorizer | None, sockets: list[Any]
     ) -> Host:
         host = Host()
         identity = IdentityProvider(token=TOKEN)
         app = Application(
-            [(base_url.rstrip("/") + pattern, handler) for pattern, handler in handlers],
+            [(base_url.rstrip("/") + pattern, *rest) for pattern, *rest in handlers],
             base_url=base_url, identity_provider=identity, authorizer=authorizer or AllowAllAuthorizer(),
             xsrf_cookies=True, cookie_secret="c", login_url="/login", allow_unauthenticated_access=True,
         )  # fmt: skip
@@ -151,7 +151,7 @@ def serve() -> Iterator[Callable[..., Served]]:
     """Serve handlers of the test's own; the Context is a plain object."""
     opened: list[Served] = []
 
-    def make(*handlers: tuple[str, Any], context: Any = "the context", **options: Any) -> Served:
+    def make(*handlers: tuple[Any, ...], context: Any = "the context", **options: Any) -> Served:
         served = Served(handlers, **options)
         opened.append(served)
         if context is not None:

@@ -30,7 +30,7 @@ def unpacked(body: bytes) -> dict[str, bytes]:
 
 class TestPush:
     def test_push_and_pull(self, client: httpx.Client, tar_gz: TarGz) -> None:
-        """What was pushed comes back, with the tags given, under its content id."""
+        """What was pushed comes back, with the tags given, under its content id (scenario 76)."""
         answer = client.post(
             "/data", params=[("tag", "type:a"), ("tag", "name:x y")], content=tar_gz(f="hello", d__g=b"\0\1")
         )
@@ -97,12 +97,12 @@ class TestTrailers:
             return received(connection)
 
     def test_as_knitfab_pushes(self, knit: Any, tar_gz: TarGz) -> None:
-        """A push that ends with its checksum, as Knitfab's client sends it, is taken."""
+        """A push that ends with its checksum, as Knitfab's client sends it, is taken (scenario 76)."""
         body = tar_gz(f="x" * 1000)
         assert self.push(knit, body, hashlib.md5(body).hexdigest()).startswith(b"HTTP/1.1 200")
 
     def test_wrong_checksum(self, knit: Any, tar_gz: TarGz) -> None:
-        """If the checksum does not fit, the push fails and leaves no usable Data."""
+        """If the checksum does not fit, the push fails and leaves no usable Data (scenario 76)."""
         answer = self.push(knit, tar_gz(f="x"), "0" * 32)
         assert answer.startswith(b"HTTP/1.1 400")
         assert b"checksum" in answer
@@ -117,7 +117,10 @@ class TestTrailers:
 
 class TestPullTrailers:
     def test_as_knitfab_pulls(self, knit: Any, client: httpx.Client, tar_gz: TarGz) -> None:
-        """A pull ends with the MD5 of the archive, also where the backend has it; the connection stays usable."""
+        """A pull ends with the MD5 of the archive, also where the backend has it; the connection stays usable.
+
+        (scenario 76)
+        """
         pushed = client.post("/data", content=tar_gz(f="x" * 1000)).json()["knitId"]
         with raw(knit, "GET", f"/data/{pushed}", "Accept: */*") as connection:
             again = (
@@ -160,7 +163,7 @@ def unchunked(chunked: bytes) -> tuple[bytes, HTTPHeaders]:
 
 class TestCutPush:
     def test_leaves_a_failed_run(self, own_knit: Any, tar_gz: TarGz) -> None:
-        """When the client goes away in the middle, the Run fails and its Data can never be pulled."""
+        """When the client goes away in the middle, the Run fails and its Data can never be pulled (scenario 78)."""
         body = tar_gz(f=bytes(range(256)) * 1000)
         with raw(own_knit, "POST", "/data", f"Content-Length: {len(body)}") as connection:
             connection.sendall(body[: len(body) // 2])
@@ -185,7 +188,7 @@ class TestCutPush:
 
 class TestFind:
     def test_by_tags_and_time(self, client: httpx.Client, tar_gz: TarGz) -> None:
-        """All tags must be there; the window of time is half-open."""
+        """All tags must be there; the window of time is half-open (scenario 81)."""
         made = client.post("/data", params={"tag": "case:find"}, content=tar_gz(f="x")).json()
         stamp = next(tag for tag in made["tags"] if tag.startswith("knit#timestamp:")).partition(":")[2]
 
@@ -205,7 +208,7 @@ class TestFind:
         "query", ["tag=x", "since=yesterday", "duration=1h", "since=2026-01-01T00:00:00Z&duration=1"]
     )
     def test_bad_queries(self, client: httpx.Client, query: str) -> None:
-        """What cannot be read is 400 with words, never a guess."""
+        """What cannot be read is 400 with words, never a guess (scenario 81)."""
         answer = client.get(f"/data?{query}")
         assert answer.status_code == 400
         assert answer.json()["reason"]
@@ -213,7 +216,7 @@ class TestFind:
 
 class TestTag:
     def test_change(self, client: httpx.Client, tar_gz: TarGz) -> None:
-        """Removals first, then additions; tags may be objects, as Knitfab's client sends them."""
+        """Removals first, then additions; tags may be objects, as Knitfab's client sends them (scenario 84)."""
         made = client.post(
             "/data", params=[("tag", "a:1"), ("tag", "b:1"), ("tag", "b:2")], content=tar_gz(f="x")
         ).json()
@@ -222,7 +225,7 @@ class TestTag:
         assert [tag for tag in left if not tag.startswith("knit#")] == ["a:1", "c:3"]
 
     def test_refusals(self, client: httpx.Client, tar_gz: TarGz) -> None:
-        """Unknown Data 404; bad JSON, system tags and wrong members 400."""
+        """Unknown Data 404; bad JSON, system tags and wrong members 400 (scenarios 6, 84)."""
         made = client.post("/data", content=tar_gz(f="x")).json()["knitId"]
         assert client.put(f"/data/{MISSING}", json={"remove": ["a:b"]}).status_code == 404
         for body in (b"{", b"[]", b'{"add": ["knit#x:1"]}', b'{"add": "a:1"}', b"\xff", b'{"add": ["a"]}'):
@@ -231,7 +234,7 @@ class TestTag:
             assert answer.json()["reason"]
 
     def test_odd_text_survives(self, client: httpx.Client, tar_gz: TarGz) -> None:
-        """Quotes, newlines, backslashes and any script pass through tags unchanged."""
+        """Quotes, newlines, backslashes and any script pass through tags unchanged (scenario 7)."""
         odd = ['q:"', "n:a\nb", "b:\\n", "u:日本語 🎈"]
         made = client.post("/data", params=[("tag", tag) for tag in odd], content=tar_gz(f="x")).json()
         assert set(odd) <= set(made["tags"])

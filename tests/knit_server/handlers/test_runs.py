@@ -53,7 +53,10 @@ def run_once(knit: Any, client: httpx.Client, tar_gz: TarGz, status: str = "done
 
 class TestPlans:
     def test_apply_and_show(self, client: httpx.Client) -> None:
-        """What is applied is shown, with defaults filled in; the list has it under every filter that fits."""
+        """What is applied is shown, with defaults filled in; the list has it under every filter that fits.
+
+        (scenario 82)
+        """
         plan = applied(client)
         assert plan["image"] == "lab/copy:1"
         assert plan["active"] is True
@@ -66,7 +69,7 @@ class TestPlans:
             assert plan not in client.get("/plans", params=query).json(), query
 
     def test_refusals(self, client: httpx.Client) -> None:
-        """Equivalent and cyclic Plans are 409, wrong ones 400, unknown ones 404."""
+        """Equivalent and cyclic Plans are 409, wrong ones 400, unknown ones 404 (scenarios 15, 17)."""
         applied(client)
         assert client.post("/plans", json=PLAN).status_code == 409
         looped = {**PLAN, "outputs": [{"path": "/out", "tags": ["type:raw"]}]}
@@ -186,7 +189,7 @@ class TestRuns:
 
 class TestLog:
     def test_lines_are_seen_live(self, fake_knit: Any, client: httpx.Client, tar_gz: TarGz) -> None:
-        """Each line is seen within a fraction of a second, and the stream ends with the program."""
+        """Each line is seen within a fraction of a second, and the stream ends with the program (scenario 79)."""
         log: list[Any] = []
 
         def program(attempt: Attempt) -> Observation:
@@ -215,7 +218,7 @@ class TestLog:
             assert b"".join(parts) == b"last words"
 
     def test_before_the_start(self, fake_knit: Any, client: httpx.Client, tar_gz: TarGz) -> None:
-        """A Run that waits has no log yet: 503. A Plan without a log has none ever: 404."""
+        """A Run that waits has no log yet: 503. A Plan without a log has none ever: 404 (scenario 79)."""
         applied(client, active=False)
         data = client.post("/data", params={"tag": "type:raw"}, content=tar_gz(f="x")).json()
         runs = client.get("/runs", params={"knitIdInput": data["knitId"]}).json()

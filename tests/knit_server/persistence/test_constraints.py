@@ -30,7 +30,7 @@ def refused(db: Database, constraint: str, change: Callable[[], None]) -> None:
 
 
 def test_one_run_per_key(db: Database, keep: Keeper) -> None:
-    """A second Run for the same combination cannot be stored, not even of a deleted one."""
+    """A second Run for the same combination cannot be stored, not even of a deleted one (scenario 42)."""
     plan = keep.plan()
     keep.run(plan, key="k")
     refused(db, "uq_run_key", lambda: keep.run(plan, key="k") and None)
@@ -54,7 +54,7 @@ def test_one_plan_per_identity(db: Database, keep: Keeper) -> None:
 
 
 def test_equal_hashes_are_different_plans(keep: Keeper) -> None:
-    """Knitfab's hash joins parts without separators: Plans that share it are told apart all the same."""
+    """Knitfab's hash joins parts without separators: Plans that share it are told apart all the same (scenario 16)."""
     plan = keep.plan()
     assert plan.spec is not None
     one, two = replace(plan.spec, args=("ab", "c")), replace(plan.spec, args=("a", "bc"))

@@ -26,7 +26,7 @@ def ids(*found: Data) -> list[KnitId]:
 
 
 def test_all_tags_must_be_there(db: Database, keep: Keeper) -> None:
-    """Data that carry every tag asked for; one tag that nobody carries, and nothing is found."""
+    """Data that carry every tag asked for; one tag that nobody carries, and nothing is found (scenario 81)."""
     one, two, both = keep.done(Tag("a", "1")), keep.done(Tag("b", "1")), keep.done(Tag("a", "1"), Tag("b", "1"))
     assert found(db) == ids(one, two, both)
     assert found(db, "a:1") == ids(one, both)
@@ -38,7 +38,10 @@ def test_all_tags_must_be_there(db: Database, keep: Keeper) -> None:
 
 @pytest.mark.parametrize("status", Status)
 def test_transient(db: Database, keep: Keeper, status: Status) -> None:
-    """`knit#transient` follows the Run: processing until it ends, failed if it failed, nothing when it is done."""
+    """`knit#transient` follows the Run: processing until it ends, failed if it failed, nothing when it is done.
+
+    (scenario 81)
+    """
     made = keep.data(keep.run(keep.plan(), status), tags=some_tags("a:1"))
     shown = {Status.DONE: "", Status.FAILED: "failed", Status.INVALIDATED: "failed"}.get(status, "processing")
     for value in ("processing", "failed"):
@@ -47,7 +50,7 @@ def test_transient(db: Database, keep: Keeper, status: Status) -> None:
 
 
 def test_system_tags(db: Database, keep: Keeper) -> None:
-    """Ids and times are compared with the Data's own; unknown system keys and two ids find nothing."""
+    """Ids and times are compared with the Data's own; unknown system keys and two ids find nothing (scenario 81)."""
     one, two = keep.done(Tag("a", "1"), at=1_800_000_000_123), keep.done(Tag("a", "1"), at=1_800_000_000_124)
     assert found(db, f"knit#id:{one.knit_id}") == ids(one)
     assert found(db, f"knit#id:{one.knit_id}", "a:1") == ids(one)
@@ -63,7 +66,7 @@ def test_system_tags(db: Database, keep: Keeper) -> None:
 
 
 def test_windows(db: Database, keep: Keeper) -> None:
-    """From `since` on, before `until`; a Data without time counts by its Run's last change."""
+    """From `since` on, before `until`; a Data without time counts by its Run's last change (scenario 81)."""
     early, late = keep.done(Tag("a", "1"), at=100), keep.done(Tag("a", "1"), at=200)
     unset = keep.data(keep.run(keep.plan(), at=150), tags=some_tags("a:1"))
     when = {early.knit_id: 100, late.knit_id: 200, unset.knit_id: 150}
@@ -87,7 +90,7 @@ def test_order(db: Database, keep: Keeper) -> None:
 
 
 def test_fitting(db: Database, keep: Keeper) -> None:
-    """For a new Plan only usable Data count."""
+    """For a new Plan only usable Data count (scenario 23)."""
     done = keep.done(Tag("a", "1"), Tag("b", "1"))
     for status in Status:
         if status is not Status.DONE:

@@ -25,7 +25,7 @@ def losses(db: Database, run_id: str) -> int | None:
 
 
 def test_available(db: Database, keep: Keeper) -> None:
-    """Runs in the statuses asked for, oldest first, whose lease is over or never was."""
+    """Runs in the statuses asked for, oldest first, whose lease is over or never was (scenario 47)."""
     plan = keep.plan()
     free = keep.run(plan, at=9)
     over = keep.run(plan, at=1, lease=Lease(owner="a", until=99))
@@ -39,7 +39,7 @@ def test_available(db: Database, keep: Keeper) -> None:
 
 
 def test_take_renew_drop(db: Database, keep: Keeper) -> None:
-    """A lease is taken, prolonged by its owner alone, and given back."""
+    """A lease is taken, prolonged by its owner alone, and given back (scenario 47)."""
     plan = keep.plan()
     mine, other = keep.run(plan), keep.run(plan)
     with db.write() as tx:
@@ -125,7 +125,7 @@ def test_nobody_waits_in_a_circle(postgres_url: str) -> None:
 
 
 def test_every_run_is_claimed_once(db: Database, keep: Keeper) -> None:
-    """Many threads that claim until nothing is left never get the same Run."""
+    """Many threads that claim until nothing is left never get the same Run (scenario 47)."""
     plan = keep.plan()
     ids = {keep.run(plan).run_id for _ in range(60)}
 

@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from stored import Keeper
 
 from knit_server.domain.errors import Conflict, Damaged, Unavailable
+from knit_server.domain.runs import Assignment
 from knit_server.domain.tags import Tag
-from knit_server.persistence import Database, data, migrations, tables
+from knit_server.persistence import Database, data, migrations, plans, runs, tables
 
 
 def opened(url: str) -> Database:
@@ -26,7 +29,10 @@ def opened(url: str) -> Database:
 
 
 def test_migrations_lead_to_the_tables(empty_url: str) -> None:
-    """An empty database becomes exactly what `tables` describes: columns, types, defaults, indexes, constraints."""
+    """An empty database becomes exactly what `tables` describes: columns, types, defaults, indexes, constraints.
+
+    (scenario 85)
+    """
     opened(empty_url).close()
     engine = sa.create_engine(empty_url)
     with engine.connect() as connection:
@@ -43,7 +49,7 @@ def test_the_head_is_the_newest_migration() -> None:
 
 
 def test_opening_again_changes_nothing(empty_url: str) -> None:
-    """A database at the present schema keeps what is in it."""
+    """A database at the present schema keeps what is in it (scenario 85)."""
     first = opened(empty_url)
     kept = Keeper(first).done(Tag("a", "1"))
     first.close()
@@ -53,8 +59,58 @@ def test_opening_again_changes_nothing(empty_url: str) -> None:
     second.close()
 
 
+def upgraded_to(url: str, revision: str) -> None:
+    """Bring an empty database to a schema of the past."""
+    engine, known = sa.create_engine(url), migrations.scripts()
+    with (
+        engine.begin() as connection,
+        EnvironmentContext(Config(), known, fn=lambda old, _: known._upgrade_revs(revision, old)) as env,
+    ):
+        env.configure(connection=connection, transactional_ddl=False)
+        env.run_migrations()
+    engine.dispose()
+
+
+def copied(source: str, target: str) -> None:
+    """Copy all rows, as far as the target has tables and columns for them."""
+    old, new = sa.create_engine(source), sa.create_engine(target)
+    there = sa.MetaData()
+    there.reflect(new)
+    with old.connect() as reading, new.begin() as writing:
+        for table in tables.metadata.sorted_tables:
+            rows = [dict(row) for row in reading.execute(sa.select(table)).mappings()]
+            if table.name in there.tables and rows:
+                columns = there.tables[table.name].columns.keys()
+                kept = [{name: row[name] for name in columns} for row in rows]
+                writing.execute(there.tables[table.name].insert(), kept)
+    old.dispose()
+    new.dispose()
+
+
+@pytest.mark.parametrize("past", [script.revision for script in migrations.scripts().walk_revisions()])
+def test_scenario_85_from_every_schema_of_the_past(empty_url: str, tmp_path: Path, past: str) -> None:
+    """Whatever schema a database has, opening it leads to the present one and keeps what is in it."""
+    source = f"sqlite:///{tmp_path / 'source.db'}"
+    filled = opened(source)
+    keeper = Keeper(filled)
+    plan, kept = keeper.plan(), keeper.done(Tag("a", "1"), Tag("b", "2"))
+    run = keeper.run(plan, inputs=(Assignment(path="/in", knit_id=kept.knit_id),))
+    made = keeper.data(run, tags=(Tag("c", "3"),))
+    filled.close()
+    upgraded_to(empty_url, past)
+    copied(source, empty_url)
+    db = opened(empty_url)
+    with db.read() as tx:
+        assert (data.get(tx, kept.knit_id), data.get(tx, made.knit_id)) == (kept, made)
+        assert (plans.get(tx, plan.plan_id), runs.get(tx, run.run_id)) == (plan, run)
+        assert runs.inputs_of(tx, [run.run_id])[run.run_id][0].knit_id == kept.knit_id
+        context = MigrationContext.configure(tx.connection)
+        assert compare_metadata(context, tables.metadata) == []
+    db.close()
+
+
 def test_a_newer_schema_is_refused(db: Database) -> None:
-    """What a newer Knit wrote is left alone, with the advice to install that one."""
+    """What a newer Knit wrote is left alone, with the advice to install that one (scenario 85)."""
     with db.write() as tx:
         tx.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(Conflict, match=r"newer Knit \(schema 9999\)\nInstall that version"):
@@ -64,7 +120,7 @@ def test_a_newer_schema_is_refused(db: Database) -> None:
 
 
 def test_a_migration_that_fails_leaves_nothing(empty_url: str) -> None:
-    """All of a migration or nothing: the next start begins from where the last good one ended."""
+    """All of a migration or nothing: the next start begins from where the last good one ended (scenario 85)."""
     engine = sa.create_engine(empty_url)
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE nomination (x INTEGER)"))

@@ -32,7 +32,10 @@ def home(tmp_path: Path, db_url: str) -> Home:
 
 @pytest.mark.parametrize("moment", ATTEMPTS)
 def test_killed_once(home: Home, moment: str) -> None:
-    """Killed at any step, the one Run is done after the next start, with as many attempts as it must have."""
+    """Killed at any step, the one Run is done after the next start, with as many attempts as it must have.
+
+    (scenarios 66, 67, 72, 75)
+    """
     with home.open() as world:
         plan = world.apply("join:1", {"/in": ("a:b",)}, "c:d", log=("kind:log",))
         world.push("a:b", files={"f": "1"})
@@ -51,7 +54,7 @@ def test_killed_once(home: Home, moment: str) -> None:
 
 @pytest.mark.parametrize("moment", ATTEMPTS)
 def test_killed_while_failing(home: Home, moment: str) -> None:
-    """The same for a Run that fails: its code and what it left are kept."""
+    """The same for a Run that fails: its code and what it left are kept (scenario 75)."""
     with home.open() as world:
         plan = world.apply("fail:1", {"/in": ("a:b",)}, "c:d")
         world.push("a:b")
@@ -68,7 +71,7 @@ def test_killed_while_failing(home: Home, moment: str) -> None:
 
 @pytest.mark.parametrize("moment", CHECKPOINTS)
 def test_killed_at_every_occurrence(home: Home, moment: str) -> None:
-    """Killed the first, second, third ... time it comes to a step, all of the work is done in the end."""
+    """Killed the first, second, third ... time it comes to a step, all of the work is done in the end (scenario 75)."""
     with home.open(runs_per_step=1) as world:
         make_work(world)
     count = 1
@@ -83,7 +86,7 @@ def test_killed_at_every_occurrence(home: Home, moment: str) -> None:
 @given(st.lists(st.tuples(st.sampled_from(CHECKPOINTS), st.integers(1, 6)), max_size=8))
 @settings(max_examples=12)
 def test_killed_again_and_again(kills: list[tuple[str, int]]) -> None:
-    """Whatever the sequence of kills, everything converges."""
+    """Whatever the sequence of kills, everything converges (scenario 75)."""
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
         with home.open(runs_per_step=2) as world:
@@ -101,7 +104,7 @@ def test_killed_again_and_again(kills: list[tuple[str, int]]) -> None:
 
 
 def test_given_up_after_too_many_losses(home: Home) -> None:
-    """A Run that was lost with its server again and again is failed with 254, and says so."""
+    """A Run that was lost with its server again and again is failed with 254, and says so (scenario 66)."""
     with home.open() as world:
         plan = world.apply("join:1", {"/in": ("a:b",)}, "c:d")
         world.push("a:b")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from scheduler_world import World
+from scheduler_world import World, scheduling
 
 from knit_server.domain.errors import NotFound
+from knit_server.domain.plans import OnNode, Preference
 from knit_server.domain.runs import Exit, Status
-from knit_server.service import data, runs
+from knit_server.executors.base import Observation, Phase
+from knit_server.service import data, plans, runs
 from knit_server.service.data import DataQuery, TagChange
-from knit_server.testing import some_tags
+from knit_server.testing import a_plan, some_tags
 
 
 def test_chain(knit: World) -> None:
@@ -61,7 +65,7 @@ def test_more_runs_than_one_transaction_makes(knit: World, world: World) -> None
 
 
 def test_unknown_image(knit: World) -> None:
-    """A Run whose image is not there fails with 255 and says how to build it; the push is not harmed."""
+    """A Run whose image is not there fails with 255 and says how to build it; the push is not harmed (scenario 69)."""
     plan = knit.apply("nobody:1", {"/in": ("a:b",)}, "c:d", log=("kind:log",))
     knit.push("a:b")
     knit.until_ended()
@@ -75,7 +79,10 @@ def test_unknown_image(knit: World) -> None:
 
 
 def test_failed_program(knit: World) -> None:
-    """A failed Run keeps its code, its outputs and its log; they can be pulled, and nothing follows from them."""
+    """A failed Run keeps its code, its outputs and its log; they can be pulled, and nothing follows from them.
+
+    (scenario 68)
+    """
     plan = knit.apply("fail:1", {"/in": ("a:b",)}, "c:d", log=("kind:log",))
     after = knit.apply("copy:1", {"/in": ("c:d",)}, "e:f")
     after_log = knit.apply("copy:1", {"/in": ("kind:log",)}, "g:h")
@@ -106,7 +113,7 @@ def test_failed_data_never_match(knit: World) -> None:
 
 
 def test_vanished_program(knit: World) -> None:
-    """A program that is gone without a trace is a failure with 254."""
+    """A program that is gone without a trace is a failure with 254 (scenario 66)."""
     plan = knit.apply("vanish:1", {"/in": ("a:b",)}, "c:d")
     knit.push("a:b")
     knit.until_ended()
@@ -114,10 +121,21 @@ def test_vanished_program(knit: World) -> None:
     assert run.status is Status.FAILED
     assert run.exit is not None
     assert run.exit.code == 254
+    assert "vanished" in run.exit.message
+
+
+@pytest.mark.parametrize("code", [0, None])
+def test_failed_without_a_code(knit: World, code: int | None) -> None:
+    """A program that failed, though nobody knows how, has neither the code of a good one nor an empty message."""
+    knit.executor.images.programs["odd:1"] = lambda attempt: Observation(phase=Phase.FAILED, code=code)
+    plan = knit.apply("odd:1", {"/in": ("a:b",)}, "c:d")
+    knit.push("a:b")
+    knit.until_ended()
+    assert knit.run(plan).run.exit == Exit(1, "its program failed and left no exit code")
 
 
 def test_plan_without_log(knit: World) -> None:
-    """Without `log:` there is no log, no Data of it, and whoever asks for it is told so."""
+    """Without `log:` there is no log, no Data of it, and whoever asks for it is told so (scenario 70)."""
     plan = knit.apply("copy:1", {"/in": ("a:b",)}, "c:d")
     knit.push("a:b")
     knit.until_ended()
@@ -129,7 +147,7 @@ def test_plan_without_log(knit: World) -> None:
 
 
 def test_plan_without_outputs(knit: World) -> None:
-    """A Plan may keep nothing but a log."""
+    """A Plan may keep nothing but a log (scenario 70)."""
     plan = knit.apply("copy:1", {"/in": ("a:b",)}, log=("kind:log",))
     knit.push("a:b")
     knit.until_ended()
@@ -142,7 +160,7 @@ def test_plan_without_outputs(knit: World) -> None:
 
 
 def test_plan_that_keeps_nothing(knit: World) -> None:
-    """A Plan with neither outputs nor log runs all the same."""
+    """A Plan with neither outputs nor log runs all the same (scenario 70)."""
     plan = knit.apply("copy:1", {"/in": ("a:b",)})
     knit.push("a:b")
     knit.until_ended()
@@ -151,11 +169,40 @@ def test_plan_that_keeps_nothing(knit: World) -> None:
 
 
 def test_same_data_on_two_inputs(knit: World) -> None:
-    """A Data that fits two inputs of a Plan is given to both of one Run."""
+    """A Data that fits two inputs of a Plan is given to both of one Run (scenario 70)."""
     plan = knit.apply("join:1", {"/a": ("a:b",), "/b": ("c:d",)}, "e:f")
     knit.push("a:b", "c:d", files={"x": "1"})
     knit.until_ended()
     assert knit.output(knit.run(plan)) == {"joined.txt": "/a/x: 1\n/b/x: 1"}
+
+
+@pytest.mark.parametrize("mode", Preference)
+def test_scenario_70_wishes_of_a_cluster(knit: World, mode: Preference) -> None:
+    """A service account and wishes for nodes are kept, and mean nothing to programs of this machine."""
+    spec = a_plan("copy:1", {"/in": ("a:b",)}, {"/out": ("c:d",)})
+    spec = replace(spec, service_account="robot", on_node=(OnNode(mode, "gpu", "yes"),))
+    plan = plans.apply(knit.ctx, spec)
+    knit.push("a:b")
+    knit.until_ended()
+    assert knit.statuses(plan) == {"done": 1}
+    assert plan.plan.spec is not None
+    assert (plan.plan.spec.service_account, plan.plan.spec.on_node) == ("robot", spec.on_node)
+
+
+def test_scenario_71_outputs_begin_empty(world: World) -> None:
+    """Whatever lies where an attempt's outputs will be, its program finds them empty, and it is not kept."""
+    plan = world.apply("copy:1", {"/in": ("a:b",)}, "c:d", log=("kind:log",))
+    world.push("a:b")
+    place = world.ctx.home / "runs" / f"{world.run(plan).run.run_id}-1"
+    for name in ("out/0", "log"):
+        (place / name).mkdir(parents=True)
+        (place / name / "stale").write_text("stale")
+    with scheduling(world.ctx):
+        world.until_ended()
+    run = world.run(plan)
+    assert world.output(run) == {"names.txt": "a.txt"}
+    assert run.log is not None
+    assert world.pull(run.log) == {"log": "1 files\n"}
 
 
 def test_program_that_writes_nothing(knit: World) -> None:

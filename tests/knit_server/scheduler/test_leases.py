@@ -187,7 +187,10 @@ class Dying:
 
 
 def test_a_push_dies_with_its_server(tmp_path: Path, db_url: str) -> None:
-    """A push that was cut off by its server's death is failed once its lease has run out; its Data has no content."""
+    """A push that was cut off by its server's death is failed once its lease has run out; its Data has no content.
+
+    (scenarios 51, 74)
+    """
     clock = ManualClock()
     with a_world(tmp_path / "home", PROGRAMS, url=db_url, now=clock) as world, pytest.raises(Killed):
         data.upload(world.ctx, Dying(world))  # type: ignore[arg-type]

@@ -101,7 +101,10 @@ def test_abort_of_a_retried_run(counting: World, moment: str) -> None:
 
 
 def test_stale_folders(counting: World) -> None:
-    """What a crash left of an old attempt is not taken for the result of a retried Run that never started."""
+    """What a crash left of an old attempt is not taken for the result of a retried Run that never started.
+
+    (scenario 71)
+    """
     run_id = a_run(counting)
     with scheduling(counting.ctx):
         counting.until_status(run_id, Status.DONE)

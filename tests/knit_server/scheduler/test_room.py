@@ -46,7 +46,7 @@ def end(world: World, run_id: str) -> None:
 
 
 def test_runs_wait_for_cores_and_memory(small: World) -> None:
-    """As many run as fit, oldest first; each end makes room for the next."""
+    """As many run as fit, oldest first; each end makes room for the next (scenario 69)."""
     ids = [a_run(small, str(index), cpu="2", memory="1Gi") for index in range(4)]
     ids += [a_run(small, "m", cpu="1", memory="3Gi")]
     with scheduling(small.ctx):
@@ -82,7 +82,7 @@ def test_a_large_run_is_not_starved(small: World) -> None:
 
 @pytest.mark.parametrize("resources", [{"cpu": "5"}, {"memory": "5Gi"}])
 def test_too_large(small: World, resources: dict[str, str]) -> None:
-    """A Run that never fits stays ready, says why and what to do, and holds nobody up."""
+    """A Run that never fits stays ready, says why and what to do, and holds nobody up (scenario 69)."""
     large = a_run(small, "large", **resources)
     other = a_run(small, "other", cpu="4", memory="4Gi")
     with scheduling(small.ctx):

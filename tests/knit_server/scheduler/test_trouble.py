@@ -22,7 +22,7 @@ AWAY = Unavailable("the store does not answer", advice="Is its server running?")
 
 @pytest.mark.parametrize("error", [FULL, AWAY])
 def test_store_fails_while_outputs_are_kept(knit: World, error: KnitError) -> None:
-    """The Run waits in completing with a note; when there is space again it is done, and ran once."""
+    """The Run waits in completing with a note; when there is space again it is done, and ran once (scenario 72)."""
     plan = knit.apply("wait:1", {"/in": ("a:b",)}, "c:d", log=("kind:log",))
     after = knit.apply("copy:1", {"/in": ("c:d",)}, "e:f")
     knit.push("a:b")
@@ -98,8 +98,8 @@ def test_database_fails(world: World, error: KnitError, moment: str) -> None:
         world.until_tidy()
 
 
-def test_database_fails_while_claiming(knit: World) -> None:
-    """A step that fails is tried again soon, not only when the safety net looks."""
+def test_database_fails_while_claiming(knit: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A step that fails is told in the log and tried again soon, not only when the safety net looks."""
     plan = knit.apply("copy:1", {"/in": ("a:b",)}, "c:d", active=True)
     knit.trouble.met.clear()
     knit.push("a:b")
@@ -108,6 +108,8 @@ def test_database_fails_while_claiming(knit: World) -> None:
     assert knit.trouble.met.wait(30)
     knit.trouble.database = None
     knit.until(lambda: knit.statuses(plan) == {"done": 1}, "the Run is done")
+    assert "failed; it will be tried again" in caplog.text
+    assert AWAY.reason in caplog.text
 
 
 def test_leases_cannot_be_renewed_for_a_while(tmp_path: Path) -> None:
@@ -150,7 +152,10 @@ class Unwilling(FakeExecutor):
     ],
 )
 def test_executor_cannot_start(tmp_path: Path, errors: list[Exception], end: Exit) -> None:
-    """Passing errors are waited for, puzzling ones tried thrice, hopeless ones end the Run; secrets stay in the log."""
+    """Passing errors are waited for, puzzling ones tried thrice, hopeless ones end the Run; secrets stay in the log.
+
+    (scenario 69)
+    """
     executor = Unwilling()
     executor.errors = list(errors)
     with a_world(tmp_path, PROGRAMS, executor=executor) as world, scheduling(world.ctx):
@@ -160,6 +165,31 @@ def test_executor_cannot_start(tmp_path: Path, errors: list[Exception], end: Exi
         assert world.run(plan).run.exit == end
         assert len(world.executor.started) == (1 if end.code == 0 else 0)
         world.until_tidy()
+
+
+class Refusing(FakeExecutor):
+    """Cannot start one image; `refused` lists the attempts at it."""
+
+    refused: list[Attempt]
+
+    def start(self, attempt: Attempt) -> Started:
+        if attempt.image == "silent:1":
+            self.refused.append(attempt)
+            raise Unavailable("not now")
+        return super().start(attempt)
+
+
+def test_failing_runs_do_not_spin(tmp_path: Path) -> None:
+    """Runs that fail to start each wait for their next turn, however many they are, and hold up nobody else."""
+    executor = Refusing()
+    executor.refused = []
+    with a_world(tmp_path, PROGRAMS, executor=executor) as world, scheduling(world.ctx, retry_after=3600):
+        stuck, fine = world.apply("silent:1", {"/in": ("a:b",)}), world.apply("copy:1", {"/in": ("a:b",)}, "c:d")
+        for _ in range(3):
+            world.push("a:b")
+        world.until(lambda: world.statuses(fine) == {"done": 3}, "the others are done")
+        world.until(lambda: all("not now" in (world.note(run.run.run_id) or "") for run in world.runs(stuck)), "notes")
+        assert len(executor.refused) == len({attempt.id for attempt in executor.refused}) == 3
 
 
 def test_results_are_gone(world: World) -> None:

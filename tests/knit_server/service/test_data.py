@@ -17,7 +17,7 @@ def texts(desk: Desk, knit_id: str) -> list[str]:
 
 
 def test_find(desk: Desk, clock: ManualClock) -> None:
-    """Tags and system tags together, windows from `since` on and before `until`, the latest last."""
+    """Tags and system tags together, windows from `since` on and before `until`, the latest last (scenario 81)."""
     found = []
     for number in range(3):
         clock.advance(10)
@@ -33,7 +33,7 @@ def test_find(desk: Desk, clock: ManualClock) -> None:
 
 
 def test_tag_changes(desk: Desk) -> None:
-    """First `remove`, then `remove_keys`, then `add`: a tag that is removed and added stays."""
+    """First `remove`, then `remove_keys`, then `add`: a tag that is removed and added stays (scenario 84)."""
     pushed = desk.push("a:1", "a:2", "b:1")
     assert desk.tag(pushed, "a:1", remove=["a:1"]).data.tags == desk.raw(pushed)
     assert texts(desk, pushed) == ["a:1", "a:2", "b:1"]
@@ -52,7 +52,7 @@ def test_tag_changes(desk: Desk) -> None:
      TagChange(add=(Tag("a:b", "c"),))],
 )  # fmt: skip
 def test_system_tags_cannot_be_changed(desk: Desk, change: TagChange) -> None:
-    """One wrong tag, and nothing of the change is done."""
+    """One wrong tag, and nothing of the change is done (scenario 6)."""
     pushed = desk.push("a:1")
     with pytest.raises(InvalidInput):
         data.retag(desk.ctx, pushed, change)

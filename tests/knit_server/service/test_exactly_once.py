@@ -99,7 +99,7 @@ def test_any_order(sequence: list[tuple[object, ...]]) -> None:
 @settings(max_examples=25)
 @given(events.map(lambda some: [event for event in some if event[0] not in ("tag", "project")]), st.integers(1, 4))
 def test_any_limit(sequence: list[tuple[object, ...]], limit: int) -> None:
-    """However few Runs fit into one transaction, the same come out in the end."""
+    """However few Runs fit into one transaction, the same come out in the end (scenario 40)."""
     with (
         tempfile.TemporaryDirectory() as folder,
         temp_knit(Path(folder) / "home", limits=Limits(runs_per_step=limit)) as ctx,
@@ -114,7 +114,10 @@ def test_any_limit(sequence: list[tuple[object, ...]], limit: int) -> None:
 
 
 def test_everything_at_once(desk: Desk) -> None:
-    """Threads that push, apply, tag, switch and read together end with exactly the product; nobody sees an error."""
+    """Threads that push, apply, tag, switch and read together end with exactly the product; nobody sees an error.
+
+    (scenario 45)
+    """
     early = [desk.push("a:1") for _ in range(4)]
     waiting = [desk.push("c:1") for _ in range(4)]
     applied: list[PlanView] = []
@@ -153,7 +156,10 @@ def test_everything_at_once(desk: Desk) -> None:
 
 
 def test_finishing_at_once(desk: Desk) -> None:
-    """Runs that end in many threads, and their followers, make each combination of the next generation once."""
+    """Runs that end in many threads, and their followers, make each combination of the next generation once.
+
+    (scenario 45)
+    """
     desk.apply({"/in": "raw:1"}, {"/out": "half:1"}, log=("log:1",))
     join = desk.apply({"/l": "half:1", "/r": "half:1"})
     logs = desk.apply({"/log": "log:1"})

@@ -32,7 +32,10 @@ def pairs(**inputs: str) -> Combination:
      ("x:1 x:2", "x:1", False), ("x:1 x:2", "x:1 x:2", True), ("x:1 y:1", "x:2 y:2", False)],
 )  # fmt: skip
 def test_tags(desk: Desk, plan_first: bool, asked: str, given: str, fits: bool) -> None:
-    """A Data fits an input if it has all of its tags, whichever came first; then there is one Run."""
+    """A Data fits an input if it has all of its tags, whichever came first; then there is one Run.
+
+    (scenarios 21, 22, 27)
+    """
     if plan_first:
         plan, pushed = desk.apply({"/in": asked}), desk.push(*given.split())
     else:
@@ -43,7 +46,10 @@ def test_tags(desk: Desk, plan_first: bool, asked: str, given: str, fits: bool) 
 
 
 def test_pinned_by_id(desk: Desk) -> None:
-    """`knit#id` takes that Data alone, and only if it has the other tags too; ids of nobody fit nothing."""
+    """`knit#id` takes that Data alone, and only if it has the other tags too; ids of nobody fit nothing.
+
+    (scenario 24)
+    """
     wanted, _ = desk.push("x:1"), desk.push("x:1")
     alone = desk.apply({"/in": f"knit#id:{wanted}"})
     both, lacking = desk.apply({"/in": f"knit#id:{wanted} x:1"}), desk.apply({"/in": f"knit#id:{wanted} y:1"})
@@ -54,7 +60,7 @@ def test_pinned_by_id(desk: Desk) -> None:
 
 
 def test_pinned_by_time(desk: Desk, clock: ManualClock) -> None:
-    """A timestamp copied from what is shown names the Data made at that millisecond, in any zone."""
+    """A timestamp copied from what is shown names the Data made at that millisecond, in any zone (scenarios 25, 26)."""
     clock.now = 1_800_000_000_120
     wanted = desk.push("x:1")
     clock.advance(1)
@@ -75,7 +81,7 @@ def test_pinned_by_time(desk: Desk, clock: ManualClock) -> None:
 
 
 def test_only_usable_data_fit(desk: Desk) -> None:
-    """Until its Run is done a Data fits nothing, whatever its tags; when the Run fails it never does."""
+    """Until its Run is done a Data fits nothing, whatever its tags; when the Run fails it never does (scenario 23)."""
     make, take = desk.apply({"/in": "raw:1"}, {"/out": "made:1"}), desk.apply({"/in": "made:1"})
     desk.push("raw:1")
     desk.push("raw:1")
@@ -92,7 +98,10 @@ def test_only_usable_data_fit(desk: Desk) -> None:
 
 
 def test_retagging(desk: Desk) -> None:
-    """Tagging without effect triggers nothing; a tag that goes and comes back does not lead to a second Run."""
+    """Tagging without effect triggers nothing; a tag that goes and comes back does not lead to a second Run.
+
+    (scenarios 28, 29)
+    """
     plan, pushed = desk.apply({"/in": "x:1"}), desk.push("x:1")
     desk.tag(pushed, "x:1")
     desk.tag(pushed, "y:1")
@@ -107,7 +116,7 @@ def test_retagging(desk: Desk) -> None:
 
 
 def test_every_input_by_itself(desk: Desk) -> None:
-    """A Plan's inputs each find their own Data; one Data may serve several."""
+    """A Plan's inputs each find their own Data; one Data may serve several (scenario 30)."""
     one, two, three = desk.push("a:1"), desk.push("b:1"), desk.push("a:1", "b:1")
     plan = desk.apply({"/1": "a:1", "/2": "b:1", "/3": "c:1"})
     assert desk.nominated(plan) == {("/1", one), ("/1", three), ("/2", two), ("/2", three)}
@@ -119,7 +128,7 @@ def test_every_input_by_itself(desk: Desk) -> None:
 
 
 def test_an_empty_knit(desk: Desk) -> None:
-    """With nothing there, nothing happens, and nothing fails."""
+    """With nothing there, nothing happens, and nothing fails (scenario 32)."""
     assert desk.project() == 0
     assert (data.find(desk.ctx, DataQuery()), runs.find(desk.ctx, runs.RunQuery())) == ([], [])
     assert plans.find(desk.ctx, plans.PlanQuery()) == []
@@ -130,7 +139,7 @@ def test_an_empty_knit(desk: Desk) -> None:
 
 
 def test_one_input_waits_for_the_other(desk: Desk) -> None:
-    """Half a combination makes no Run and owes none; the other half makes exactly one."""
+    """Half a combination makes no Run and owes none; the other half makes exactly one (scenarios 34, 35)."""
     plan = desk.apply({"/a": "a:1", "/b": "b:1"})
     a = desk.push("a:1")
     assert (desk.combinations(plan), desk.owing()) == ([], 0)
@@ -140,7 +149,10 @@ def test_one_input_waits_for_the_other(desk: Desk) -> None:
 
 
 def test_a_new_data_meets_all_known(desk: Desk) -> None:
-    """Each arrival makes its combinations with everything that was there: 1, 2, 4 Runs and so on, never one twice."""
+    """Each arrival makes its combinations with everything that was there: 1, 2, 4 Runs and so on, never one twice.
+
+    (scenarios 36, 37)
+    """
     plan = desk.apply({"/a": "a:1", "/b": "b:1", "/c": "c:1"})
     known: dict[str, list[str]] = {"a": [], "b": [], "c": []}
     for name in "aabbcacb":
@@ -151,7 +163,10 @@ def test_a_new_data_meets_all_known(desk: Desk) -> None:
 
 
 def test_a_combination_that_exists(desk: Desk) -> None:
-    """Combinations that have their Run are left out; a Run that was deleted counts as one that exists."""
+    """Combinations that have their Run are left out; a Run that was deleted counts as one that exists.
+
+    (scenarios 38, 39, 42)
+    """
     b = [desk.push("b:1"), desk.push("b:1")]
     plan = desk.apply({"/a": "a:1", "/b": "b:1"})
     a = desk.push("late:1")
@@ -169,7 +184,10 @@ def test_a_combination_that_exists(desk: Desk) -> None:
 
 
 def test_inactive_plans(desk: Desk) -> None:
-    """A Plan that is off makes its Runs all the same, deactivated; they wait when it is switched on, and back."""
+    """A Plan that is off makes its Runs all the same, deactivated; they wait when it is switched on, and back.
+
+    (scenarios 41, 49)
+    """
     plan = desk.apply({"/in": "x:1"}, active=False)
     pushed = desk.push("x:1")
     assert [run.run.status for run in desk.runs(plan)] == [Status.DEACTIVATED]
@@ -188,7 +206,7 @@ def test_inactive_plans(desk: Desk) -> None:
 
 
 def test_what_a_run_begins_with(desk: Desk) -> None:
-    """A new Run waits; its outputs and log are there as Data, with their tags, processing."""
+    """A new Run waits; its outputs and log are there as Data, with their tags, processing (scenario 44)."""
     plan = desk.apply({"/in": "x:1"}, {"/o1": "made:1 by:me", "/o2": ""}, log=("log:1",))
     desk.push("x:1")
     (run,) = desk.runs(plan)
@@ -201,7 +219,7 @@ def test_what_a_run_begins_with(desk: Desk) -> None:
 
 
 def test_chains(desk: Desk) -> None:
-    """What a Run makes triggers the next in the transaction that makes it usable; hops count the way."""
+    """What a Run makes triggers the next in the transaction that makes it usable; hops count the way (scenario 40)."""
     first = desk.apply({"/in": "a:1"}, {"/out": "b:1"})
     second = desk.apply({"/in": "b:1", "/again": "a:1"}, {"/out": "c:1"}, log=("d:1",))
     third = desk.apply({"/c": "c:1", "/log": "d:1"})

@@ -25,7 +25,7 @@ def ids(*views: PlanView) -> set[str]:
 
 
 def test_registering_twice(desk: Desk) -> None:
-    """The same work is one Plan: what may be edited later does not tell Plans apart, what it does is."""
+    """The same work is one Plan: what may be edited later does not tell Plans apart, what it does is (scenario 15)."""
     spec = a_plan("i:1", {"/in": ("a:1",)}, {"/out": ("b:1",)}, log=("l:1",))
     first = desk.register(spec)
     same = (
@@ -51,7 +51,7 @@ def test_registering_twice(desk: Desk) -> None:
 
 
 def test_a_plan_that_is_off_counts(desk: Desk) -> None:
-    """Switching a Plan off does not make room for the same again."""
+    """Switching a Plan off does not make room for the same again (scenario 15)."""
     spec = a_plan("i:1", {"/in": ("a:1",)}, active=False)
     desk.register(spec)
     with pytest.raises(EquivalentPlan):
@@ -59,7 +59,7 @@ def test_a_plan_that_is_off_counts(desk: Desk) -> None:
 
 
 def test_equal_hashes(desk: Desk) -> None:
-    """Plans that Knitfab's hash cannot tell apart are two Plans."""
+    """Plans that Knitfab's hash cannot tell apart are two Plans (scenario 16)."""
     one = a_plan("i:1", {"/in": ("a:1",)})
     hashes = [
         plans.details(desk.ctx, desk.register(replace(one, args=args)).plan.plan_id)["identity"]
@@ -69,7 +69,10 @@ def test_equal_hashes(desk: Desk) -> None:
 
 
 def test_circles(desk: Desk) -> None:
-    """A Plan that would feed itself, directly or through others, also inactive ones, is refused and not kept."""
+    """A Plan that would feed itself, directly or through others, also inactive ones, is refused and not kept.
+
+    (scenarios 17-19)
+    """
     with pytest.raises(CyclicPlan, match=r"this Plan -> this Plan"):
         desk.apply({"/in": "a:1"}, {"/out": "a:1 b:1"})
     first = desk.apply({"/in": "a:1"}, {"/out": "b:1"}, active=False)
@@ -89,7 +92,7 @@ def test_bad_plans_leave_nothing(desk: Desk) -> None:
 
 
 def test_defaults(desk: Desk) -> None:
-    """What is not said about cpu and memory is filled in; what is said stays."""
+    """What is not said about cpu and memory is filled in; what is said stays (scenario 20)."""
     plain = desk.apply({"/in": "a:1"})
     asking = desk.apply({"/in": "a:1"}, resources={"cpu": "500m"})
     assert [dict(view.plan.spec.resources) for view in (plain, asking) if view.plan.spec] == [
@@ -98,7 +101,7 @@ def test_defaults(desk: Desk) -> None:
 
 
 def test_find(desk: Desk) -> None:
-    """By activity, image and tags; what nobody has finds nothing."""
+    """By activity, image and tags; what nobody has finds nothing (scenario 82)."""
     desk.push("z:1")
     on = desk.register(a_plan("host:5000/lab/x:1", {"/1": ("a:1", "b:1"), "/2": ("c:1",)}, {"/o": ("d:1", "e:1")}))
     off = desk.register(a_plan("host:5000/lab/x:2", {"/1": ("a:1",)}, log=("d:1", "f:1"), active=False))
@@ -134,7 +137,10 @@ def test_find_by_pins(desk: Desk) -> None:
 
 
 def test_switching(desk: Desk) -> None:
-    """A Plan can be switched again and again; built-in ones and those that are not there are not found."""
+    """A Plan can be switched again and again; built-in ones and those that are not there are not found.
+
+    (scenario 49)
+    """
     plan = desk.apply({"/in": "a:1"})
     desk.push("a:1")
     for active in (False, False, True, True):

@@ -8,7 +8,10 @@ from knit_server.service import lifecycle
 
 
 def test_a_backlog_holds_up_nobody(narrow: Desk) -> None:
-    """While one Plan owes more Runs than a step makes, the push of another Plan's Data makes that Plan's Run alone."""
+    """While one Plan owes more Runs than a step makes, the push of another Plan's Data makes that Plan's Run alone.
+
+    (scenario 43)
+    """
     for number in range(10):
         narrow.push("wide:1", f"n:{number}")
     many = narrow.apply({"/in": "wide:1"})

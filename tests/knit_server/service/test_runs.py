@@ -36,7 +36,7 @@ def test_find(desk: Desk, clock: ManualClock) -> None:
 
 
 def test_stopping(desk: Desk) -> None:
-    """`abort` counts as failed with 253, `tearoff` as done with 0; what a user said first stays."""
+    """`abort` counts as failed with 253, `tearoff` as done with 0; what a user said first stays (scenario 50)."""
     plan = desk.apply({"/in": "a:1"}, {"/out": "b:1"})
     for _ in range(2):
         desk.push("a:1")
@@ -67,7 +67,7 @@ def test_stopping_before_the_start(desk: Desk) -> None:
 
 
 def test_how_it_ends(desk: Desk, clock: ManualClock) -> None:
-    """Done: a time, content, nominations. Failed: a time and content too, and never a nomination."""
+    """Done: a time, content, nominations. Failed: a time and content too, and never a nomination (scenario 48)."""
     plan, after = desk.apply({"/in": "a:1"}, {"/out": "b:1"}), desk.apply({"/in": "b:1"})
     for _ in range(2):
         desk.push("a:1")
@@ -86,7 +86,10 @@ def test_how_it_ends(desk: Desk, clock: ManualClock) -> None:
 
 
 def test_logs(desk: Desk) -> None:
-    """No log: not found. Not started: try later. Running: what is there so far. Ended: what was stored."""
+    """No log: not found. Not started: try later. Running: what is there so far. Ended: what was stored.
+
+    (scenario 79)
+    """
     silent, talking = desk.apply({"/in": "a:1"}), desk.apply({"/in": "a:1"}, log=("l:1",))
     desk.push("a:1")
     (one,), (two,) = desk.runs(silent), desk.runs(talking)

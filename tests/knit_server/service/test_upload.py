@@ -40,7 +40,7 @@ def only_run(ctx: Context) -> Status:
 
 
 def test_push_and_pull(desk: Desk, ctx: Context, tmp_path: Path) -> None:
-    """What is pulled is what was pushed: files, links, empty files."""
+    """What is pulled is what was pushed: files, links, empty files (scenario 76)."""
     source = tmp_path / "source"
     (source / "sub").mkdir(parents=True)
     (source / "sub" / "a.txt").write_text("a")
@@ -61,7 +61,7 @@ def test_push_and_pull(desk: Desk, ctx: Context, tmp_path: Path) -> None:
 
 
 def test_every_push_is_a_data(desk: Desk) -> None:
-    """The same bytes twice are two Data of one content."""
+    """The same bytes twice are two Data of one content (scenario 77)."""
     first, second = (data.show(desk.ctx, desk.push("a:1", file="same")) for _ in "12")
     assert first.data.knit_id != second.data.knit_id
     assert first.data.content is not None
@@ -121,7 +121,10 @@ def full(good: bytes) -> io.BufferedIOBase | io.RawIOBase:
 def test_a_push_that_breaks_off(
     desk: Desk, tmp_path: Path, breaking: Callable[[bytes], io.RawIOBase], error: type[BaseException]
 ) -> None:
-    """It leaves a failed Run with its reason, and a failed Data, untagged, that never matches and cannot be pulled."""
+    """It leaves a failed Run with its reason, and a failed Data, untagged, that never matches and cannot be pulled.
+
+    (scenario 78)
+    """
     plan = desk.apply({"/in": "a:1"})
     with pytest.raises(error) as caught:
         data.upload(desk.ctx, breaking(a_push(tmp_path).getvalue()), some_tags("a:1"))  # type: ignore[arg-type]
@@ -165,7 +168,7 @@ def test_while_it_comes_in(desk: Desk, ctx: Context, tmp_path: Path) -> None:
 
 
 def test_a_slow_push_keeps_its_lease(ctx: Context, clock: ManualClock, tmp_path: Path) -> None:
-    """While bytes come in nobody takes the upload over; one that stood still too long is told."""
+    """While bytes come in nobody takes the upload over; one that stood still too long is told (scenarios 51, 74)."""
 
     class Slow(io.BytesIO):
         def __init__(self, content: bytes, pause: int) -> None:

@@ -12,7 +12,7 @@ from knit_server.wire import requests
 
 
 def test_a_whole_plan() -> None:
-    """Every member is read; tags as texts are trimmed, as objects they are taken as they are."""
+    """Every member is read; tags as texts are trimmed, as objects they are taken as they are (scenario 14)."""
     spec = requests.plan_spec(
         {
             "image": "host:5000/a/b",
@@ -88,9 +88,20 @@ def test_tag_change() -> None:
 
 @pytest.mark.parametrize("member", [{"add": ["knit#id:x"]}, {"remove": ["knit#x:y"]}, {"remove_key": ["knit#id"]}, 3])
 def test_tag_change_refuses_system_tags(member: object) -> None:
-    """System tags are Knit's."""
+    """System tags are Knit's (scenario 6)."""
     with pytest.raises(InvalidInput):
         requests.tag_change(member)
+
+
+@pytest.mark.parametrize("missing", ["key", "value"])
+@pytest.mark.parametrize("wrong", ["absent", None, 1, True, [], {}], ids=repr)
+def test_scenario_3_half_a_tag(missing: str, wrong: object) -> None:
+    """A tag as an object has key and value, both texts; which member is not, is said."""
+    tag: dict[str, object] = {"key": "a", "value": "b", missing: wrong}
+    if wrong == "absent":
+        del tag[missing]
+    with pytest.raises(InvalidInput, match=rf"add\[1\]\.{missing} must be a string"):
+        requests.tag_change({"add": ["x:1", tag]})
 
 
 def test_queries() -> None:
