@@ -1,8 +1,8 @@
 """What all tests share: the programs some of them need, and the settings of hypothesis.
 
-A test marked `postgres`, `bubblewrap` or `graphviz` is skipped, with the reason, where that program is missing. Where
-CI is set it fails instead, so that nothing is left out unseen; only a machine that forbids bubblewrap (such as a
-container without user namespaces) remains a reason to skip.
+A test marked `postgres`, `bubblewrap`, `graphviz` or `browser` is skipped, with the reason, where that program is
+missing. Where CI is set it fails instead, so that nothing is left out unseen; only a machine that forbids bubblewrap
+(such as a container without user namespaces) remains a reason to skip.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ NEEDS: dict[str, tuple[str, Callable[[], bool]]] = {
     "postgres": ("postgresql", _postgres),
     "bubblewrap": ("bubblewrap", lambda: shutil.which("bwrap") is not None),
     "graphviz": ("graphviz", lambda: shutil.which("dot") is not None),
+    "browser": ("chromium", lambda: any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))),
 }
 """Marker -> the Debian package it needs, and whether that is here."""
 
