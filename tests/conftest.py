@@ -29,6 +29,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("knit")
 
+os.environ.pop("KNIT_PROFILE_FILE", None)  # of a terminal of somebody's Jupyter: no test may find that server
+
 
 def _postgres() -> bool:
     versions = Path("/usr/lib/postgresql").glob("*/bin/postgres")  # Debian keeps them off PATH

@@ -60,7 +60,8 @@ def _findings() -> Iterator[Finding]:
     except KnitError as err:
         yield _failed("profile", err)
         return
-    yield Finding("ok", "profile", f"{selected.name} in {selected.store}")
+    of_jupyter = f"{selected.else_file}, of this terminal's Jupyter" if profiles.is_of_jupyter(selected) else None
+    yield Finding("ok", "profile", of_jupyter or f"{selected.name} in {selected.store}")
     with session.connected() as knit:
         began = time.time_ns()
         try:

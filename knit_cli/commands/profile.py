@@ -46,7 +46,10 @@ def show() -> None:
 
     selected = session.selection()
     known = _row(selected.name, profiles.load(selected), selected)
-    output.print_json({"name": selected.name, "store": str(selected.store), "because": _because(), **known})
+    place, because = str(selected.store), _because()
+    if profiles.is_of_jupyter(selected):
+        place, because = str(selected.else_file), f"{profiles.VARIABLE}: of the Jupyter that this terminal belongs to"
+    output.print_json({"name": selected.name, "store": place, "because": because, **known})
 
 
 @click.command(

@@ -1,7 +1,8 @@
 """Where the server is: profile store, `.knitprofile` and `knitenv`, and how the ones in use are found.
 
 The store is a YAML mapping: name -> `{apiRoot, cert: {ca}, token}`. A handout `knitprofile` is one such entry. The name
-in use is the first line of the nearest `.knitprofile` above the current directory, else that directory's own path.
+in use is the first line of the nearest `.knitprofile` above the current directory, else that directory's own path. If
+the store has none of that name, `KNIT_PROFILE_FILE` may name one: a Jupyter server tells its terminals of itself so.
 Rules: docs/cli.md, "Profiles".
 """
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 PROFILE_FILE = ".knitprofile"
 ENV_FILE = "knitenv"
+VARIABLE = "KNIT_PROFILE_FILE"
+"""Names the profile of the Jupyter server that this process belongs to; `knit_server.extension.kernels` sets it."""
 INIT_HINT = (
     "Set this directory up first: knit init KNIT_PROFILE_FILE "
     "(`knit serve` names that file when it is ready; on a shared server, ask its administrator)."
@@ -47,10 +50,11 @@ class Profile:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which profile of which store is in use."""
+    """Which profile of which store is in use; `else_file` is the one to use if the store has none of that name."""
 
     name: str
     store: Path
+    else_file: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +68,39 @@ class KnitEnv:
 # --- finding ----------------------------------------------------------------------------------------------------------
 
 
-def select(*, name: str | None = None, store: str | Path | None = None, cwd: Path | None = None) -> Selection:
-    """Decide which profile is in use: `name` and `store` if given, else what is found from `cwd` upwards."""
+def select(
+    *, name: str | None = None, store: str | Path | None = None, cwd: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Selection:  # fmt: skip
+    """Decide which profile is in use: `name` and `store` if given, else what is found from `cwd` upwards.
+
+    Only where none of these says so, `KNIT_PROFILE_FILE` of `environ` (by default, of this process) counts.
+    """
     here = Path(os.path.abspath(cwd or Path.cwd()))
+    else_file = None
     if name is None:
         found = nearest(PROFILE_FILE, here)
         name = _first_line(found) if found else str(here)
-    return Selection(name=name, store=Path(store).expanduser() if store else default_store())
+        if found is None and not store and (told := (os.environ if environ is None else environ).get(VARIABLE)):
+            else_file = Path(told)
+    return Selection(name=name, store=Path(store).expanduser() if store else default_store(), else_file=else_file)
+
+
+def is_of_jupyter(selection: Selection) -> bool:
+    """Whether the selected profile is the one that Jupyter told. Raises `InvalidInput` if the store cannot be read."""
+    if selection.else_file is None:
+        return False
+    return not selection.store.exists() or selection.name not in _load_store(selection.store)
+
+
+def read_told(path: Path) -> Profile:
+    """Return the profile that a Jupyter server told its kernels and terminals. Raises `NotFound` or `InvalidInput`."""
+    if not path.is_file():
+        raise NotFound(
+            f"the Knit server of this Jupyter is not there: no file {path} ({VARIABLE})",
+            advice="It was started anew, or has ended. Restart the kernel, or open a new terminal.",
+        )
+    return read_profile_file(path)[0]
 
 
 def default_store() -> Path:
@@ -89,6 +119,8 @@ def nearest(filename: str, start: Path) -> Path | None:
 def load(selection: Selection) -> Profile:
     """Return the selected profile. Raises `NotFound` (with the hint at `knit init`) or `InvalidInput`."""
     store = selection.store
+    if selection.else_file is not None and is_of_jupyter(selection):
+        return read_told(selection.else_file)
     if not store.exists():
         raise NotFound(
             f"config file is not found at {store}: failed to load knitprofile store ({store})", advice=INIT_HINT

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
-from jupyter_server.utils import url_path_join
 from traitlets import Bool, Instance, Unicode
 
 from knit_server.config import resolve
 from knit_server.config.build import engine_settings
 from knit_server.config.effective import by_trait
 from knit_server.domain.errors import KnitError
-from knit_server.engine import Address, Engine, Settings
-from knit_server.extension import traits
-from knit_server.extension.certificates import own_authority
+from knit_server.engine import Engine, Settings
+from knit_server.extension import kernels, traits
 from knit_server.handlers import extra
 from knit_server.handlers.host import SETTING, Host
-from knit_server.handlers.routes import API, routes
+from knit_server.handlers.routes import routes
 from knit_server.handlers.workers import in_loop
 
 PATIENCE = 1.5
@@ -57,6 +56,8 @@ class KnitExtension(ExtensionApp):
     failure: KnitError | None = None
     """Why Knit could not start, once that is known."""
     engine: Engine | None = None
+    told: kernels.Told | None = None
+    """What tells kernels and terminals where this server is; None in `knit serve`, which has neither."""
     lingers = False
     """Whether closing Knit took longer than `PATIENCE`; it then goes on in the background."""
 
@@ -85,18 +86,30 @@ class KnitExtension(ExtensionApp):
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Open Knit in a thread, while the server serves already. Called by jupyter_server."""
         loop = asyncio.get_running_loop()
+        own_token = self.host.own_token = await self.host.workers.call(kernels.own_token, serverapp, self.chosen)
+        if not self.exclusive:
+            await self.host.workers.call(self._tell_kernels, serverapp)
         if self.chosen is None:
             return self._failed(self.failure or KnitError("the settings are not known"))
         self.engine = engine = Engine(self.chosen, on_take_over=lambda: in_loop(loop, self._took_over))
         try:
             context = await self.host.workers.call(engine.open, exclusive=self.exclusive)
             self.host.open(context, shared=engine.is_shared, status=lambda: engine.status)
-            await self.host.workers.call(engine.announce, await self.host.workers.call(address, serverapp))
+            await self.host.workers.call(lambda: engine.announce(kernels.address(serverapp, own_token)))
             if not self.exclusive:  # otherwise the command that serves says so
                 self.log.info("Knit is ready, home %s; next: knit init %s", engine.home.path, engine.home.profile)
         except KnitError as err:
             self._failed(err)
         return None
+
+    def _tell_kernels(self, serverapp: ServerApp) -> None:
+        """Tell them, or log why that cannot be done: they can be given a profile by hand."""
+        try:
+            found = kernels.nearby(serverapp, kernels.address(serverapp, self.host.own_token))
+            if found is not None:
+                self.told = kernels.Told(Path(serverapp.runtime_dir), found, os.environ)
+        except (KnitError, OSError) as err:
+            self.log.warning("kernels are not told where Knit is, they need `knit init`: %s", err)
 
     def _took_over(self) -> None:
         if self.engine is not None and not self.engine.is_shared:
@@ -113,6 +126,9 @@ class KnitExtension(ExtensionApp):
         if (host := self.settings.get(SETTING)) is None:
             return
         host.close()
+        if self.told is not None:
+            self.told.close()
+            self.told = None
         if self.engine is not None:
             engine, self.engine = self.engine, None
             closing = asyncio.create_task(asyncio.to_thread(engine.close))
@@ -122,14 +138,3 @@ class KnitExtension(ExtensionApp):
     def current_activity(self) -> Any:
         """Tell Jupyter what goes on, so that a server which stops when idle does not stop in the middle of a Run."""
         return self.engine is not None and (self.engine.is_busy or bool(self.host.bodies))
-
-
-def address(serverapp: ServerApp) -> Address:
-    """Say where `serverapp` is reached, and how."""
-    url = serverapp.connection_url
-    return Address(
-        url=url,
-        api_root=url_path_join(url, API),
-        token=getattr(serverapp.identity_provider, "token", "") or "",
-        ca=own_authority(serverapp.certfile) if serverapp.certfile else None,
-    )

@@ -12,6 +12,7 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
 
+from jupyter_server.auth.identity import IdentityProvider
 from jupyter_server.auth.utils import HTTP_METHOD_TO_AUTH_ACTION
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import ensure_async
@@ -21,6 +22,7 @@ from tornado.iostream import StreamClosedError
 from knit_server.domain.errors import InvalidInput, KnitError, Unavailable
 from knit_server.handlers import loopback
 from knit_server.handlers.host import SETTING, Host
+from knit_server.handlers.own_token import OwnToken, sent
 from knit_server.service.context import Context
 from knit_server.wire import errors
 
@@ -84,6 +86,12 @@ class KnitHandler(APIHandler):
     def host(self) -> Host:
         """What the handlers of this server share."""
         return cast("Host", self.settings[SETTING])
+
+    @property
+    def identity_provider(self) -> IdentityProvider:
+        """Who says who sent this request: Jupyter's provider, unless Knit's own token has come with it."""
+        host = self.settings.get(SETTING)
+        return OwnToken() if host is not None and sent(self, host.own_token) else super().identity_provider
 
     async def prepare(self) -> None:  # type: ignore[override] # as in jupyter_server's own APIHandler
         """Let nobody in who may not; only then look at the body."""

@@ -18,13 +18,17 @@ PATIENCE = 30.0
 
 
 class Host:
-    """Made before the server listens, `open`ed when Knit has started, `close`d when the server stops."""
+    """Made before the server listens, `open`ed when Knit has started, `close`d when the server stops.
+
+    `own_token` lets in beside what Jupyter lets in, "" if there is none; see `own_token`.
+    """
 
     def __init__(self) -> None:
         self.workers = Workers()
         self.feed = Feed(self.workers)
         self.bodies: set[BodyPipe] = set()
         self.stopping = asyncio.Event()
+        self.own_token = ""
         self._decided = asyncio.Event()
         self.status: Callable[[], str] = lambda: "starting"
         self._context: Context | None = None

@@ -146,15 +146,9 @@ class Home:
             _write_private(self.server_file, json.dumps({"url": url, "pid": os.getpid()}) + "\n")
 
     def hand_out(self, api_root: str, *, token: str, ca: str | None = None) -> Path:
-        """Write handout/knitprofile and return its path. `ca` is the Base64 of a PEM certificate to trust.
-
-        An empty token, of a server that asks for none, is left out.
-
-        The profile is JSON, and so it is the YAML that profiles are.
-        """
-        profile = {"apiRoot": api_root, "cert": {"ca": ca} if ca else {}} | ({"token": token} if token else {})
+        """Write handout/knitprofile and return its path; see `as_profile`."""
         with _told(self.profile):
-            _write_private(self.profile, json.dumps(profile, indent=2) + "\n")
+            _write_private(self.profile, as_profile(api_root, token=token, ca=ca))
         return self.profile
 
     def withdraw(self) -> None:
@@ -181,6 +175,15 @@ class Home:
         except OSError:
             return None
         return Listener(fifo, on_wake)
+
+
+def as_profile(api_root: str, *, token: str, ca: str | None = None) -> str:
+    """Return the text of a profile. `ca` is the Base64 of a PEM certificate to trust.
+
+    An empty token, of a server that asks for none, is left out. It is JSON, and so it is the YAML that profiles are.
+    """
+    profile = {"apiRoot": api_root, "cert": {"ca": ca} if ca else {}} | ({"token": token} if token else {})
+    return json.dumps(profile, indent=2) + "\n"
 
 
 class Lock:

@@ -29,11 +29,14 @@ SETTINGS = {
 
 
 class JupyterLab(Server):
-    """JupyterLab and Notebook 7 in one process, and one user of both. Notebooks lie in `project`."""
+    """JupyterLab and Notebook 7 in one process, and one user of both. Notebooks lie in `notebooks`; the command
+    is given in `project`, which is set up by `knit init` as notebooks are not."""
 
     def __init__(self, folder: Path, *flags: str, home: Path | None = None) -> None:
         super().__init__(folder, *flags, home=home)
         self.log = folder / "jupyter.log"
+        self.notebooks = folder / "notebooks"
+        self.notebooks.mkdir()
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
 
@@ -50,8 +53,7 @@ class JupyterLab(Server):
         """The environment of the server: nothing of this machine's Jupyter, and nothing that leads to a Knit."""
         of_jupyter = {f"JUPYTER_{name}_DIR": str(self.folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
         quiet = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "IPYTHONDIR": str(self.folder / "ipython")}
-        leads = {"KNIT_PROFILE_FILE": str(self.handout)}
-        return environment(self.user_home) | of_jupyter | quiet | leads
+        return environment(self.user_home) | of_jupyter | quiet
 
     def settle(self, **changed: object) -> None:
         """Write JupyterLab's settings; `changed` are those of the themes, which a page reads when it is opened."""
@@ -67,10 +69,10 @@ class JupyterLab(Server):
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", f"--port={self.port}",
                  "--ServerApp.port_retries=0", f"--ServerApp.base_url={BASE_URL}", f"--IdentityProvider.token={TOKEN}",
-                 f"--ServerApp.root_dir={self.project}", f"--KnitExtension.home={self.home}",
+                 f"--ServerApp.root_dir={self.notebooks}", f"--KnitExtension.home={self.home}",
                  "--LabApp.news_url=None", "--LabApp.expose_app_in_browser=True",
                  "--JupyterNotebookApp.expose_app_in_browser=True", *self.flags],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, text=True, env=self.environ(), cwd=self.project,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, text=True, env=self.environ(), cwd=self.notebooks,
             )  # fmt: skip
         try:
             until("Knit in JupyterLab is ready", self._answers)

@@ -56,7 +56,7 @@ class LabPage:
         return self.show(name, app=app, dark=dark, run=run)
 
     def show(self, name: str, *, app: App = "lab", dark: bool = False, run: bool = False) -> LabPage:
-        """Open a notebook that is there, by its path below the project."""
+        """Open a notebook that is there, by its path below `jupyter.notebooks`."""
         self.jupyter.settle(theme="JupyterLab Dark" if dark else "JupyterLab Light")
         page = f"lab/workspaces/auto-t/tree/{name}" if app == "lab" else f"notebooks/{name}"
         self.page.goto(self.jupyter.url(page, reset=""), timeout=PATIENCE_MS)
@@ -131,7 +131,7 @@ class LabPage:
         ]
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         notebook = {"cells": made, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
-        file = self.jupyter.project / name
+        file = self.jupyter.notebooks / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(notebook))
 
