@@ -61,20 +61,28 @@ class KnitClient(PlanCalls):
         *,
         since: int | None = None,
         duration: int | None = None,
+        transient: bool | None = None,
+        newest_first: bool = False,
         limit: int | None = None,
     ) -> list[shapes.DataDetail]:
-        """Find Data with all of `tags`, with a timestamp in [since, since + duration); the `limit` oldest, if given."""
-        query = [*each("tag", tags), *_window(since, duration)]
+        """Find Data with all of `tags`, with a timestamp in [since, since + duration); oldest first, at most `limit`.
+
+        `transient`: only those that cannot be used (True), or only those that can (False).
+        """
+        query = [*_data_asked(tags, transient), *_window(since, duration), *_order(newest_first)]
         return cast("list[shapes.DataDetail]", self._http.found("find_data", query, limit))
 
     def each_data(
-        self, tags: Iterable[str] = (), *, since: int | None = None, duration: int | None = None, limit: int = EVERY
-    ) -> Iterator[shapes.DataDetail]:
+        self, tags: Iterable[str] = (), *, since: int | None = None, duration: int | None = None,
+        transient: bool | None = None, newest_first: bool = False, limit: int = EVERY,
+    ) -> Iterator[shapes.DataDetail]:  # fmt: skip
         """Go through at most `limit` of what `find_data` returns, in its order; pages are fetched as they are needed.
 
-        Data that come to the end of the list meanwhile are given, too, none is given twice.
+        Data that come to the end of the list meanwhile are given, too, none is given twice; the newest first, those
+        whose Run ends meanwhile may be.
         """
-        return self._http.rows("find_data", [*each("tag", tags), *_window(since, duration)], limit)
+        query = [*_data_asked(tags, transient), *_window(since, duration), *_order(newest_first)]
+        return self._http.rows("find_data", query, limit)
 
     def show_data(self, knit_id: str) -> shapes.DataDetail:
         """Return one Data. Raises `NotFound`."""
@@ -171,10 +179,11 @@ class KnitClient(PlanCalls):
         statuses: Iterable[str] = (),
         since: int | None = None,
         duration: int | None = None,
+        newest_first: bool = False,
         limit: int | None = None,
     ) -> list[shapes.RunDetail]:
         """Find Runs of any of `plans`, with any of `inputs`, any of `outputs`, in any of `statuses`; oldest first."""
-        query = [*_runs_asked(plans, inputs, outputs, statuses), *_window(since, duration)]
+        query = [*_runs_asked(plans, inputs, outputs, statuses), *_window(since, duration), *_order(newest_first)]
         return cast("list[shapes.RunDetail]", self._http.found("find_runs", query, limit))
 
     def each_run(
@@ -186,13 +195,14 @@ class KnitClient(PlanCalls):
         statuses: Iterable[str] = (),
         since: int | None = None,
         duration: int | None = None,
+        newest_first: bool = False,
         limit: int = EVERY,
     ) -> Iterator[shapes.RunDetail]:
         """Go through at most `limit` of what `find_runs` returns; pages are fetched as they are needed.
 
         A Run that changes meanwhile comes to the end of the list, so it can be given again, as it is then.
         """
-        query = [*_runs_asked(plans, inputs, outputs, statuses), *_window(since, duration)]
+        query = [*_runs_asked(plans, inputs, outputs, statuses), *_window(since, duration), *_order(newest_first)]
         return self._http.rows("find_runs", query, limit)
 
     def show_run(self, run_id: str) -> shapes.RunDetail:
@@ -326,6 +336,14 @@ def _runs_asked(
 ) -> list[tuple[str, str]]:
     wanted = {"plan": plans, "knitIdInput": inputs, "knitIdOutput": outputs, "status": statuses}
     return [(name, joined) for name, values in wanted.items() if (joined := ",".join(values))]
+
+
+def _data_asked(tags: Iterable[str], transient: bool | None) -> list[tuple[str, str]]:
+    return [*each("tag", tags), *([] if transient is None else [("transient", str(transient).lower())])]
+
+
+def _order(newest_first: bool) -> Query:
+    return [("order", "newest")] if newest_first else []
 
 
 def _window(since: int | None, duration: int | None) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ and rows that come or go before it move nothing. Rules: docs/rules.md, "Pages".
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
@@ -14,11 +15,18 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
+class Order(enum.Enum):
+    """Which end of a list comes first. The newest first is the same list, read from its end."""
+
+    OLDEST = "oldest"
+    NEWEST = "newest"
+
+
 class DataPosition(NamedTuple):
     """How far a list of Data was read.
 
     Data with a timestamp come first, up to (`timestamp`, `seq`); then those without, up to the sequence number
-    `unset`, 0 if none was read yet.
+    `unset`, 0 if none was read yet. The newest first, it is the other way round, down to these.
     """
 
     timestamp: int

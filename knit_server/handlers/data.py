@@ -17,7 +17,7 @@ from knit_server.handlers.base import KnitHandler
 from knit_server.handlers.upload import UploadHandler
 from knit_server.service import data
 from knit_server.service.context import Context
-from knit_server.wire import codecs, requests
+from knit_server.wire import codecs, cursors, requests
 from knit_server.wire.endpoints import CHECKSUM_TRAILER, CONTENT_ID_HEADER, TAR_GZ
 
 
@@ -42,7 +42,10 @@ class AllData(PushData):
         """Find Data."""
         since, until = requests.time_window(self.one("since"), self.one("duration"))
         tags = requests.tags_of_query(self.get_query_arguments("tag"))
-        query = data.DataQuery(tags=tags, since=since, until=until)
+        query = data.DataQuery(
+            tags=tags, since=since, until=until, transient=requests.boolean("transient", self.one("transient")),
+            order=cursors.order(self.one("order")),
+        )  # fmt: skip
         await paging.reply(self, codecs.data_detail, query, by=DataPosition, find=data.find, page=data.page)
 
 

@@ -13,7 +13,7 @@ from knit_server.domain.runs import Status
 from knit_server.handlers import paging
 from knit_server.handlers.base import KnitHandler, each
 from knit_server.service import runs
-from knit_server.wire import codecs, requests
+from knit_server.wire import codecs, cursors, requests
 from knit_server.wire.endpoints import LOG
 
 LOG_POLL = 0.08
@@ -33,6 +33,7 @@ class AllRuns(KnitHandler):
         query = runs.RunQuery(
             plans=self.commas("plan"), inputs=self.commas("knitIdInput"), outputs=self.commas("knitIdOutput"),
             statuses=tuple(_status(word) for word in self.commas("status")), since=since, until=until,
+            order=cursors.order(self.one("order")),
         )  # fmt: skip
         await paging.reply(self, codecs.run_detail, query, by=RunPosition, find=runs.find, page=runs.page)
 

@@ -12,7 +12,7 @@ from knit_server.domain import tags as domain_tags
 from knit_server.domain.data import Content, Data
 from knit_server.domain.errors import NotFound
 from knit_server.domain.ids import KnitId, RunId
-from knit_server.domain.paging import DataPosition, Page
+from knit_server.domain.paging import DataPosition, Order, Page
 from knit_server.domain.runs import Status
 from knit_server.domain.tags import Tag, Tags
 from knit_server.persistence import events, garbage, tables, tags
@@ -20,6 +20,7 @@ from knit_server.persistence.batches import batched, possible
 from knit_server.persistence.database import Transaction
 
 Row = sa.Row[tuple[object, ...]]
+Conditions = Sequence[sa.ColumnElement[bool]]
 
 _data = tables.data
 _joined = _data.join(tables.run).outerjoin(tables.content)
@@ -36,8 +37,12 @@ _COUNTED = 32
 
 _START = DataPosition(timestamp=-(1 << 62), seq=0, unset=0)
 """Before all Data."""
+_LAST = (1 << 62) - 1
+_END = DataPosition(timestamp=_LAST, seq=_LAST, unset=_LAST)
+"""Behind all Data."""
 
 _by_time = (_data.c.timestamp.is_(None), _data.c.timestamp, _data.c.seq)
+_newest_first = tuple(each.desc() for each in _by_time)
 
 
 def insert(tx: Transaction, new: Sequence[Data], now: int) -> None:
@@ -79,37 +84,62 @@ def made_by(tx: Transaction, run_ids: Iterable[str]) -> dict[str, list[Data]]:
     return found
 
 
-def find(tx: Transaction, wanted: Tags, since: int | None, until: int | None) -> list[Data]:
+def find(
+    tx: Transaction, wanted: Tags, since: int | None, until: int | None, *, transient: bool | None = None,
+    order: Order = Order.OLDEST,
+) -> list[Data]:  # fmt: skip
     """Return the Data that carry all tags and became usable in [since, until), the latest last.
 
     System tags are compared with what the Data shows of itself. Without timestamp, the time its Run changed counts.
+    `transient` keeps only those that are not usable (True), or that are (False).
     """
-    conditions = _found(tx, wanted, since, until)
+    conditions = _found(tx, wanted, since, until, transient)
     if conditions is None:
         return []
-    return _values(tx, _rows(tx, conditions, _by_time))
+    return _values(tx, _rows(tx, conditions, _by_time if order is Order.OLDEST else _newest_first))
 
 
 def page(
-    tx: Transaction, wanted: Tags, since: int | None, until: int | None, after: DataPosition | None, limit: int
-) -> Page[Data]:
+    tx: Transaction, wanted: Tags, since: int | None, until: int | None, after: DataPosition | None, limit: int,
+    *, transient: bool | None = None, order: Order = Order.OLDEST,
+) -> Page[Data]:  # fmt: skip
     """Return at most `limit` of the Data that `find` finds, in its order, from behind `after` (None: the start) on.
 
     A Data whose Run ends while a reader goes through the pages moves from those without timestamp to the end of those
     with one. It is neither passed over nor told twice: every page begins with Data with a timestamp, except those that
     were told without. Both parts are found through the index over `timestamp`, wherever a page lies.
+
+    The newest first, such a Data is not passed over either, but may be told again: it is the newest by then.
     """
-    conditions = _found(tx, wanted, since, until)
+    conditions = _found(tx, wanted, since, until, transient)
     if conditions is None:
         return Page(rows=[])
-    at, time, seq = after or _START, _data.c.timestamp, _data.c.seq
-    timed = [time >= at.timestamp, sa.or_(time > at.timestamp, seq > at.seq), seq > at.unset]
-    rows = _rows(tx, [*conditions, *timed], (time, seq), limit + 1)  # one more tells whether there is a next page
-    if len(rows) <= limit:
-        rows += _rows(tx, [*conditions, time.is_(None), seq > at.unset], (seq,), limit + 1 - len(rows))
+    oldest_first = order is Order.OLDEST
+    at = after or (_START if oldest_first else _END)
+    rows = (_rows_after if oldest_first else _rows_before)(tx, conditions, at, limit + 1)  # one more: is there a next?
     for row in rows[:limit]:
         at = at._replace(unset=row.seq) if row.timestamp is None else at._replace(timestamp=row.timestamp, seq=row.seq)
     return Page(rows=_values(tx, rows[:limit]), next=at if len(rows) > limit else None)
+
+
+def _rows_after(tx: Transaction, found: Conditions, at: DataPosition, limit: int) -> list[Row]:
+    time, seq = _data.c.timestamp, _data.c.seq
+    timed = [time >= at.timestamp, sa.or_(time > at.timestamp, seq > at.seq), seq > at.unset]
+    rows = _rows(tx, [*found, *timed], (time, seq), limit)
+    if len(rows) < limit:
+        rows += _rows(tx, [*found, time.is_(None), seq > at.unset], (seq,), limit - len(rows))
+    return rows
+
+
+def _rows_before(tx: Transaction, found: Conditions, at: DataPosition, limit: int) -> list[Row]:
+    time, seq = _data.c.timestamp, _data.c.seq
+    rows: list[Row] = []
+    if at.timestamp == _LAST:  # no page has come to those with a timestamp yet
+        rows = _rows(tx, [*found, time.is_(None), seq < at.unset], (seq.desc(),), limit)
+    if len(rows) < limit:
+        timed = [time <= at.timestamp, sa.or_(time < at.timestamp, seq < at.seq)]
+        rows += _rows(tx, [*found, *timed], (time.desc(), seq.desc()), limit - len(rows))
+    return rows
 
 
 def fitting(tx: Transaction, asked: Tags) -> list[KnitId]:
@@ -151,9 +181,14 @@ def retag(tx: Transaction, knit_id: str, new: Tags, now: int) -> None:
     events.record(tx, "data", [(knit_id, {"change": "tags"})], now)
 
 
-def _found(tx: Transaction, wanted: Tags, since: int | None, until: int | None) -> list[sa.ColumnElement[bool]] | None:
+def _found(
+    tx: Transaction, wanted: Tags, since: int | None, until: int | None, transient: bool | None
+) -> list[sa.ColumnElement[bool]] | None:
     """Return SQL conditions for what `find` finds, or None if that is nothing."""
     conditions = _conditions(tx, wanted)
+    if conditions is not None and transient is not None:
+        done = tables.run.c.status == Status.DONE.value
+        conditions.append(sa.not_(done) if transient else done)
     if conditions is not None and (since is not None or until is not None):
         unset = sa.and_(_data.c.timestamp.is_(None), *_within(tables.run.c.updated_at, since, until))
         conditions.append(sa.or_(sa.and_(*_within(_data.c.timestamp, since, until)), unset))

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from knit_server.domain.paging import Page, RunPosition
+from knit_server.domain.paging import Order, Page, RunPosition
 from knit_server.domain.runs import Run, Status
 from knit_server.persistence import tables
 from knit_server.persistence.batches import possible
@@ -25,10 +25,12 @@ def find_runs(
     statuses: Sequence[Status],
     since: int | None,
     until: int | None,
+    *,
+    order: Order = Order.OLDEST,
 ) -> list[Run]:
     """Return Runs that fit any value of each list that is not empty and changed in [since, until), latest last."""
     where = _conditions(plans, inputs, outputs, statuses, since, until)
-    return [to_run(row) for row in _rows(tx, where, None)]
+    return [to_run(row) for row in _rows(tx, where, order, None)]
 
 
 def page_of_runs(
@@ -41,17 +43,22 @@ def page_of_runs(
     until: int | None,
     after: RunPosition | None,
     limit: int,
+    *,
+    order: Order = Order.OLDEST,
 ) -> Page[Run]:
     """Return at most `limit` of the Runs that `find_runs` finds, in its order, from behind `after` on.
 
-    A Run that changes while a reader goes through the pages comes to the end of the list, so it may be told again.
+    A Run that changes while a reader goes through the pages comes to the end of the list, so it may be told again;
+    the newest first, it may be passed over, for it is before the first page by then.
     The index over `updated_at` finds a page wherever it lies.
     """
     where = _conditions(plans, inputs, outputs, statuses, since, until)
-    if after is not None:
-        where.append(_run.c.updated_at >= after.updated_at)
-        where.append(sa.or_(_run.c.updated_at > after.updated_at, _run.c.seq > after.seq))
-    rows = _rows(tx, where, limit + 1)  # one more tells whether there is a next page
+    at, seq = _run.c.updated_at, _run.c.seq
+    if after is not None and order is Order.OLDEST:
+        where += [at >= after.updated_at, sa.or_(at > after.updated_at, seq > after.seq)]
+    elif after is not None:
+        where += [at <= after.updated_at, sa.or_(at < after.updated_at, seq < after.seq)]
+    rows = _rows(tx, where, order, limit + 1)  # one more tells whether there is a next page
     last = rows[limit - 1] if len(rows) > limit else None
     return Page(
         rows=[to_run(row) for row in rows[:limit]],
@@ -86,6 +93,8 @@ def _conditions(
     return where
 
 
-def _rows(tx: Transaction, where: Sequence[sa.ColumnElement[bool]], limit: int | None) -> list[Any]:
-    query = sa.select(_run).where(*where).order_by(_run.c.updated_at, _run.c.seq).limit(limit)
+def _rows(tx: Transaction, where: Sequence[sa.ColumnElement[bool]], order: Order, limit: int | None) -> list[Any]:
+    by_time = (_run.c.updated_at, _run.c.seq)
+    ordered = by_time if order is Order.OLDEST else (each.desc() for each in by_time)
+    query = sa.select(_run).where(*where).order_by(*ordered).limit(limit)
     return list(tx.execute(query).all())

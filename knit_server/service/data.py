@@ -15,7 +15,7 @@ from knit_server.domain import tags as rules
 from knit_server.domain.data import Content, Data
 from knit_server.domain.errors import Conflict, Damaged, KnitError, NotFound, NotUsable
 from knit_server.domain.ids import KnitId, PlanId, RunId
-from knit_server.domain.paging import DataPosition, Page
+from knit_server.domain.paging import DataPosition, Order, Page
 from knit_server.domain.plans import UPLOAD_PATH, UPLOADED, Plan
 from knit_server.domain.runs import TERMINAL, Exit, Run, Status
 from knit_server.domain.tags import Tag, Tags
@@ -29,11 +29,13 @@ from knit_server.storage import Snapshot
 
 @dataclass(frozen=True, kw_only=True)
 class DataQuery:
-    """What to look for: all of `tags`; time in [since, until), in milliseconds."""
+    """What to look for: all of `tags`; time in [since, until), in milliseconds; only `transient` ones, or none."""
 
     tags: tuple[Tag, ...] = ()
     since: int | None = None
     until: int | None = None
+    transient: bool | None = None
+    order: Order = Order.OLDEST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +66,18 @@ class Download:
 
 
 def find(ctx: Context, query: DataQuery) -> list[DataView]:
-    """Return the Data that fit the query, the latest last."""
+    """Return the Data that fit the query, in its order."""
+    tags, since, until = rules.normal(query.tags), query.since, query.until
     with ctx.db.read() as tx:
-        return views.data_views(tx, data.find(tx, rules.normal(query.tags), query.since, query.until))
+        found = data.find(tx, tags, since, until, transient=query.transient, order=query.order)
+        return views.data_views(tx, found)
 
 
 def page(ctx: Context, query: DataQuery, after: DataPosition | None, limit: int) -> Page[DataView]:
     """Return at most `limit` of the Data that `find` returns, in its order, from behind `after` on."""
+    tags, since, until = rules.normal(query.tags), query.since, query.until
     with ctx.db.read() as tx:
-        found = data.page(tx, rules.normal(query.tags), query.since, query.until, after, limit)
+        found = data.page(tx, tags, since, until, after, limit, transient=query.transient, order=query.order)
         return found.showing(lambda rows: views.data_views(tx, rows))
 
 

@@ -12,7 +12,7 @@ from knit_server.domain import times
 from knit_server.domain.data import Data
 from knit_server.domain.errors import Conflict, NotFound, Unavailable
 from knit_server.domain.ids import KnitId, RunId
-from knit_server.domain.paging import Page, RunPosition
+from knit_server.domain.paging import Order, Page, RunPosition
 from knit_server.domain.runs import Exit, Run, Status
 from knit_server.domain.views import RunView
 from knit_server.executors.base import AttemptId
@@ -35,13 +35,14 @@ class RunQuery:
     statuses: tuple[Status, ...] = ()
     since: int | None = None
     until: int | None = None
+    order: Order = Order.OLDEST
 
 
 def find(ctx: Context, query: RunQuery) -> list[RunView]:
-    """Return the Runs that fit the query, the latest change last. Deleted Runs are never among them."""
+    """Return the Runs that fit the query, in its order. Deleted Runs are never among them."""
     with ctx.db.read() as tx:
         found = queries.find_runs(
-            tx, query.plans, query.inputs, query.outputs, query.statuses, query.since, query.until
+            tx, query.plans, query.inputs, query.outputs, query.statuses, query.since, query.until, order=query.order
         )
         return views.run_views(tx, found)
 
@@ -50,8 +51,9 @@ def page(ctx: Context, query: RunQuery, after: RunPosition | None, limit: int) -
     """Return at most `limit` of the Runs that `find` returns, in its order, from behind `after` on."""
     with ctx.db.read() as tx:
         found = queries.page_of_runs(
-            tx, query.plans, query.inputs, query.outputs, query.statuses, query.since, query.until, after, limit
-        )
+            tx, query.plans, query.inputs, query.outputs, query.statuses, query.since, query.until, after, limit,
+            order=query.order,
+        )  # fmt: skip
         return found.showing(lambda rows: views.run_views(tx, rows))
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from knit_server.domain.errors import InvalidInput
-from knit_server.domain.paging import DataPosition, PlanPosition, Position, RunPosition
+from knit_server.domain.paging import DataPosition, Order, PlanPosition, Position, RunPosition
 
 _P = TypeVar("_P", DataPosition, PlanPosition, RunPosition)
 
@@ -55,6 +55,14 @@ def page(kind: type[_P], limit: str | None, cursor: str | None) -> tuple[_P | No
             raise InvalidInput(f"limit is not a number of rows: {limit!r}", advice="Write a number from 1.")
         rows = min(int(limit[:20]), MAX_PAGE)
     return None if cursor is None else decode(kind, cursor), rows
+
+
+def order(text: str | None) -> Order:
+    """Read `order` of a query, by default the oldest first. Raises `InvalidInput`."""
+    try:
+        return Order.OLDEST if text is None else Order(text)
+    except ValueError as err:
+        raise InvalidInput(f"not an order of a list: {text!r}", advice="It is oldest or newest.") from err
 
 
 def link(path: str, query: Mapping[str, Iterable[bytes]], following: str) -> str:

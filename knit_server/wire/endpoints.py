@@ -16,7 +16,7 @@ LOG = "application/octet-stream"
 LINES = "application/x-ndjson"
 EVENTS = "text/event-stream"
 
-API_VERSION = "1.0.0"
+API_VERSION = "1.1.0"
 """Of the table below: the first number changes where an old client could break, the second where something is new."""
 CHECKSUM_TRAILER = "x-checksum-md5"
 """The trailer of Knitfab's pushes and pulls: the MD5 of the body, in hexadecimal digits."""
@@ -53,13 +53,16 @@ class Endpoint:
 PAGED = ("limit", "cursor")
 """The query members of lists that are told in pages if one of them is given; the header `Link` leads to the next."""
 
+ORDERED = ("order", *PAGED)
+"""The same for lists that can be read from both ends: oldest or newest first."""
+
 _DEPTHS = ("upstream", "downstream")
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
-        name="find_data", method="GET", path="/data", query=("tag*", "since", "duration", *PAGED),
+        name="find_data", method="GET", path="/data", query=("tag*", "since", "duration", "transient", *ORDERED),
         response="[DataDetail]",
-        summary="Find Data that have all the tags, in a window of time; oldest first.",
+        summary="Find Data that have all the tags, in a window of time; oldest first, unless order=newest.",
     ),
     Endpoint(
         name="push_data", method="POST", path="/data", query=("tag*",), request=TAR_GZ, response="DataDetail",
@@ -145,7 +148,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         name="find_runs", method="GET", path="/runs",
-        query=("plan", "knitIdInput", "knitIdOutput", "status", "since", "duration", *PAGED),
+        query=("plan", "knitIdInput", "knitIdOutput", "status", "since", "duration", *ORDERED),
         response="[RunDetail]",
         summary="Find Runs; values of one member are joined by commas (any of them), members narrow each other.",
     ),

@@ -36,6 +36,11 @@ QUERY: Mapping[str, tuple[Schema, str]] = {
     "out_tag": (_TAG, "A tag that one output or the log gives, as KEY:VALUE."),
     "since": ({"type": "string", "format": "date-time"}, "The beginning of a window of time (RFC 3339)."),
     "duration": ({"type": "string", "examples": ["1h30m"]}, "How long the window is; needs since."),
+    "transient": (
+        {"type": "boolean"},
+        "Only Data that cannot be used (yet), or only those that can.",
+    ),
+    "order": ({"type": "string", "enum": ["oldest", "newest"], "default": "oldest"}, "Which end of the list is first."),
     "limit": ({"type": "integer", "minimum": 1}, f"Most rows of a page; never more than {MAX_PAGE}."),
     "cursor": ({"type": "string"}, "Where the page begins: taken from the Link of the page before."),
     "active": ({"type": "boolean"}, "Whether the Plans are active."),

@@ -76,3 +76,26 @@ def test_description(client: httpx.Client) -> None:
     told = client.get("/openapi.json").json()
     assert told["servers"] == [{"url": "/knit/api"}]
     assert told["info"]["version"] == client.get("/health").json()["apiVersion"]
+
+
+@pytest.mark.parametrize("path", ["/data", "/runs"])
+def test_newest_first(filled: Any, path: str) -> None:
+    """The same rows from the end of the list, in pages or not; another order is refused with advice."""
+    with filled.client() as client:
+        whole = client.get(path).json()[::-1]
+        assert client.get(path, params={"order": "newest"}).json() == whole
+        assert [row for page in pages(client, path, order="newest", limit=2) for row in page] == whole
+        refused = client.get(path, params={"order": "best"})
+        assert refused.status_code == 400
+        assert "not an order of a list: 'best'" in refused.text
+
+
+def test_usable_data_only(filled: Any) -> None:
+    """`transient=false` leaves out Data whose Runs have not ended well, `transient=true` the others."""
+    with filled.client() as client:
+        usable = client.get("/data", params={"transient": "false"}).json()
+        others = client.get("/data", params={"transient": "true"}).json()
+        assert len(usable) == 5
+        assert len(usable) + len(others) == len(client.get("/data").json())
+        assert not [tag for row in usable for tag in row["tags"] if tag.startswith("knit#transient")]
+        assert client.get("/data", params={"transient": "false", "order": "newest", "limit": 1}).json() == usable[-1:]

@@ -6,6 +6,7 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from stored import Keeper
 
 from knit_server.domain.data import Data
-from knit_server.domain.paging import Page
+from knit_server.domain.paging import Order, Page
 from knit_server.domain.runs import Run, Status
 from knit_server.domain.tags import Tag
 from knit_server.persistence import Database, data, queries
@@ -146,6 +147,49 @@ def test_pages_of_runs(folder: Path, times: list[tuple[int, Status]], size: int,
             assert found == queries.find_runs(tx, *query)
     finally:
         db.close()
+
+
+def test_newest_first_is_the_list_from_its_end(db: Database, keep: Keeper) -> None:
+    """On both databases: the same rows the other way round, as a whole and in pages of any size."""
+    keep_data(keep, [(1001, True), (None, True), (1000, False), (1001, True), (1000, True), (None, False)])
+    newest = {"order": Order.NEWEST}
+    for tags, since, transient in [((), None, None), (TAG, None, None), ((), 1001, None), ((), None, False)]:
+        with db.read() as tx:
+            whole = data.find(tx, tags, since, None, transient=transient)[::-1]
+            assert data.find(tx, tags, since, None, transient=transient, order=Order.NEWEST) == whole
+        for size in (1, 2, 3, 7):
+            page = partial(data.page, transient=transient, order=Order.NEWEST)
+            assert in_pages(db, page, tags, since, None, size=lambda: size) == whole  # noqa: B023
+    with db.read() as tx:
+        runs = queries.find_runs(tx, *ALL)[::-1]
+        assert queries.find_runs(tx, *ALL, **newest) == runs
+    for size in (1, 2, 3, 7):
+        assert in_pages(db, partial(queries.page_of_runs, **newest), *ALL, size=lambda: size) == runs  # noqa: B023
+
+
+def test_newest_first_passes_nothing_over(db: Database, keep: Keeper) -> None:
+    """Data whose Runs end between the pages are told at least once."""
+    kept = keep_data(keep, [(1001, True), (None, True), (None, False), (1002, True), (None, False)])
+    running = [each for each in kept if each.timestamp is None]
+
+    def change() -> None:
+        if running:
+            with db.write() as tx:
+                data.settle(tx, running.pop(0).knit_id, None, 2000 + len(running))
+
+    found = in_pages(db, partial(data.page, order=Order.NEWEST), (), None, None, size=lambda: 1, between=change)
+    assert {each.knit_id for each in found} == {each.knit_id for each in kept}
+
+
+def test_only_usable_data_or_only_others(db: Database, keep: Keeper) -> None:
+    """`transient` tells those that a Plan can take from the others."""
+    kept = keep_data(keep, [(1001, True), (None, True), (1000, False)])
+    with db.read() as tx:
+        for transient in (True, False):
+            found = data.find(tx, (), None, None, transient=transient)
+            assert {each.knit_id for each in found} == {
+                each.knit_id for each in kept if (each.timestamp is None) is transient
+            }
 
 
 def test_both_databases(db: Database, keep: Keeper) -> None:
