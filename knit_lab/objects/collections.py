@@ -49,21 +49,18 @@ class DataCollection:
         `transient`: only those of Runs that have not ended well (True), or only usable ones (False).
         """
         found = self._session.client.find_data(
-            asking.texts(tags), since=asking.instant(since), duration=asking.span(duration),
-            limit=limit if transient is None else None,
+            asking.texts(tags), since=asking.instant(since), duration=asking.span(duration), transient=transient,
+            limit=limit,
         )  # fmt: skip
-        kept = [
-            data for each in found if transient in (None, (data := Data(self._session, each)).transient is not None)
-        ]
-        return self.listed(kept[:limit])
+        return self.listed(Data(self._session, each) for each in found)
 
     def newest(self, *tags: str) -> Data:
         """Return the newest usable Data with all of `tags`. Raises `NotFound`."""
-        usable = [each for each in self.find(*tags) if each.is_usable]
-        if not usable:
-            asked = " ".join(tags)
-            raise NotFound(f"there is no Data with {asked}", advice="See the tags in use: knit.data.tags()")
-        return usable[-1]
+        words = asking.texts(tags)
+        for each in self._session.client.each_data(words, transient=False, newest_first=True, limit=1):
+            return Data(self._session, each)
+        asked = f" with {' '.join(words)}" if words else ""
+        raise NotFound(f"there is no usable Data{asked}", advice="See the tags in use: knit.data.tags()")
 
     def tags(self, prefix: str = "") -> dict[str, int]:
         """Return the tags in use that begin with `prefix`, with how many Data carry each."""
@@ -133,7 +130,9 @@ class RunCollection:
     @property
     def latest(self) -> Run:
         """The Run that changed last. Raises `NotFound`."""
-        return self.find().latest
+        for each in self._session.client.each_run(newest_first=True, limit=1):
+            return Run(self._session, each)
+        raise NotFound("there are no Runs", advice="Apply a Plan, and push Data that it asks for.")
 
     def find(
         self, *, plan: str | Plan | None = None, input: str | Data | None = None, output: str | Data | None = None,  # noqa: A002

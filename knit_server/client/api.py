@@ -11,7 +11,7 @@ from knit_server.client import ids, transfer
 from knit_server.client.plans import PlanCalls
 from knit_server.client.profiles import Profile
 from knit_server.client.queries import EVERY, Depth, depths, each
-from knit_server.client.streams import Event, build_lines, events, load_lines
+from knit_server.client.streams import SILENCE, Ending, Event, build_lines, events, load_lines
 from knit_server.client.transport import Query, Transport
 from knit_server.domain import times
 from knit_server.domain.errors import NotFound
@@ -302,14 +302,22 @@ class KnitClient(PlanCalls):
 
     # --- the server ---------------------------------------------------------------------------------------------------
 
-    def events(self, after: int | None = None, *, greet: bool = False) -> Iterator[Event]:
-        """Follow all changes, from now or from behind the event `after`. Ends when the server closes the stream.
+    def events(
+        self, after: int | None = None, *, greet: bool = False, ending: Ending | None = None
+    ) -> Iterator[Event]:  # fmt: skip
+        """Follow all changes, from now or from behind the event `after`, until the server closes the stream.
+
+        `ending` ends it at once, from any thread. Raises `Unavailable` if not even a heartbeat comes any more.
 
         An event of kind `reset` means that `after` is too old: what is known must be fetched anew. With `greet` the
         first one is of kind `open`: from then on nothing is missed, so that is the time to fetch what is known.
         """
         headers = {"Accept": "text/event-stream"} | ({} if after is None else {"Last-Event-ID": str(after)})
-        with self._http.stream("events", headers=headers) as response:
+        ending = ending or Ending()
+        with (
+            self._http.stream("events", headers=headers, patience=SILENCE) as response,
+            ending.cutting(lambda: self._http.cut(response)),
+        ):
             if greet:
                 yield Event(id=after, kind="open", data={})
             yield from events(self._http.blocks(response))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from knit_server.domain.errors import Unavailable
+from knit_server.domain.errors import KnitError, Unavailable
 from knit_server.wire import errors, shapes
+
+SILENCE = 50.0
+"""Seconds without a word after which a change stream is dead: the server sends a heartbeat every 15."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +23,47 @@ class Event:
     id: int | None
     kind: str
     data: shapes.Json
+
+
+class Ending:
+    """Ends a stream from another thread, while whoever reads it waits for its next word. It stays ended."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._cut: Callable[[], None] | None = None
+        self._asked = threading.Event()
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the end was asked for."""
+        return self._asked.is_set()
+
+    def ask(self) -> None:
+        """Let the stream end now; more often than once is no error."""
+        self._asked.set()
+        with self._guard:
+            if self._cut is not None:
+                self._cut()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most so many seconds; True as soon as the end is asked for."""
+        return self._asked.wait(seconds)
+
+    @contextlib.contextmanager
+    def cutting(self, cut: Callable[[], None]) -> Iterator[None]:
+        """Call `cut` if the end is asked for within the block, or was before. Errors that come of it end the block."""
+        with self._guard:
+            self._cut = cut
+            if self.is_asked:
+                cut()
+        try:
+            yield
+        except KnitError:
+            if not self.is_asked:
+                raise
+        finally:
+            with self._guard:
+                self._cut = None
 
 
 def lines(blocks: Iterable[bytes]) -> Iterator[str]:

@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -118,6 +118,14 @@ class Transport:
         """The body as it comes. Raises `Unavailable` if it is cut off."""
         with self._translated():
             yield from response.iter_raw()
+
+    def cut(self, response: httpx.Response) -> None:
+        """Break off an answer that another thread reads: that one is told `Unavailable` at once, also if it waits."""
+        channel = response.extensions.get("network_stream")
+        connected = None if channel is None else channel.get_extra_info("socket")
+        if connected is not None:
+            with suppress(OSError):  # it is closed already
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)  # not TLS's own, which is not for two threads
 
     def drain(self, response: httpx.Response) -> bytes:
         """The whole body. Raises `Unavailable` if it is cut off."""
