@@ -90,3 +90,18 @@ def test_an_old_token(ready, server) -> None:
     assert result.code == 1
     assert result.err.splitlines()[0] == "the server does not accept this token (status code = 403)"
     assert "Run `knit init` again with the server's knitprofile" in result.err
+
+
+def test_in_a_terminal_of_jupyter(knit, home, tmp_path, monkeypatch) -> None:
+    """Where nothing else is set up, the Jupyter's own server is in use; it is said where that comes from."""
+    told = tmp_path / "told"
+    told.write_text("apiRoot: http://jupyter.example/knit/api\ntoken: s3cret\n")
+    monkeypatch.setenv("KNIT_PROFILE_FILE", str(told))
+    (home / ".knitprofile").unlink(missing_ok=True)
+    shown = json.loads(knit("profile", "show").out)
+    assert (shown["apiRoot"], shown["store"]) == ("http://jupyter.example/knit/api", str(told))
+    assert shown["because"].startswith("KNIT_PROFILE_FILE")
+    told.unlink()
+    result = knit("data", "find")
+    assert result.code == 1
+    assert "the Knit server of this Jupyter is not there" in result.err

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the helper modules beside this file
 
+from jupyter_process import Jupyter
 from postgres_cluster import TEMPLATE, Cluster
 
 from knit_server.persistence import Database
@@ -69,3 +71,19 @@ def db(db_url: str) -> Iterator[Database]:
     opened.open()
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Jupyter]]:
+    """Start Jupyter servers with Knit in them, which are killed at the end of the test if they still run."""
+    begun: list[Jupyter] = []
+
+    def make(home: Path, *options: str, **chosen: Any) -> Jupyter:
+        begun.append(Jupyter(tmp_path / f"jupyter{len(begun)}", home, *options, **chosen))
+        return begun[-1].ready()
+
+    yield make
+    for jupyter in begun:
+        if jupyter.popen.poll() is None:
+            jupyter.popen.kill()
+            jupyter.popen.wait()

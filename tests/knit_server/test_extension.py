@@ -4,89 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
+from jupyter_process import DEADLINE, TOKEN, Jupyter
 
 from knit_server.domain.errors import InvalidInput
 from knit_server.extension.certificates import own_authority, server_context
-
-DEADLINE = 60.0
-TOKEN = "jupyters-own"
-
-
-class Jupyter:
-    """`jupyter server` with the extension, as its installation enables it."""
-
-    def __init__(self, folder: Path, home: Path, *options: str) -> None:
-        self.folder, self.home = folder, home
-        folder.mkdir()
-        self.log = folder / "log"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        names = ("HOME", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR")
-        environ = {**os.environ, **{name: str(folder / name.lower()) for name in names}}
-        environ.pop("JUPYTER_TOKEN", None)
-        with self.log.open("wb") as log:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-m", "jupyter_server", "--allow-root", f"--port={self.port}", "--no-browser",
-                 "--ServerApp.port_retries=0", "--ServerApp.base_url=/user/me/", f"--IdentityProvider.token={TOKEN}",
-                 '--ServerApp.jpserver_extensions={"knit_server": True}', f"--KnitExtension.home={home}",
-                 f"--ServerApp.root_dir={folder}", *options],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ, cwd=folder,
-            )  # fmt: skip
-
-    @property
-    def root(self) -> str:
-        """Its base URL."""
-        return f"http://127.0.0.1:{self.port}/user/me"
-
-    def client(self) -> httpx.Client:
-        """A client of the whole server."""
-        headers = {"Authorization": f"token {TOKEN}"}
-        transport = httpx.HTTPTransport(retries=0)
-        return httpx.Client(base_url=self.root, headers=headers, timeout=DEADLINE, trust_env=False, transport=transport)
-
-    def ready(self) -> Jupyter:
-        """Wait until Jupyter answers."""
-        import time
-
-        deadline = time.monotonic() + DEADLINE
-        with self.client() as client:
-            while True:
-                try:
-                    if client.get("/api/status").status_code == 200:
-                        return self
-                except httpx.TransportError:
-                    assert self.popen.poll() is None, self.log.read_text()
-                assert time.monotonic() < deadline, self.log.read_text()
-                time.sleep(0.05)
-
-    def stop(self) -> None:
-        """Stop it as a supervisor does."""
-        self.popen.terminate()
-        assert self.popen.wait(DEADLINE) == 0, self.log.read_text()
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Jupyter]]:
-    begun: list[Jupyter] = []
-
-    def make(home: Path, *options: str) -> Jupyter:
-        begun.append(Jupyter(tmp_path / f"jupyter{len(begun)}", home, *options))
-        return begun[-1].ready()
-
-    yield make
-    for jupyter in begun:
-        if jupyter.popen.poll() is None:
-            jupyter.popen.kill()
-            jupyter.popen.wait()
 
 
 class TestInJupyter:

@@ -97,3 +97,38 @@ def test_knitenv_may_be_empty(tmp_path, content) -> None:
     """A file without anything adds nothing."""
     (tmp_path / "knitenv").write_text(content)
     assert profiles.load_env(cwd=tmp_path) == KnitEnv()
+
+
+class TestOfJupyter:
+    """`KNIT_PROFILE_FILE`, by which a Jupyter server tells its terminals where it is."""
+
+    @pytest.fixture
+    def told(self, tmp_path, monkeypatch) -> dict[str, str]:
+        monkeypatch.setenv("HOME", str(tmp_path / "user"))
+        (tmp_path / "told").write_text('{"apiRoot": "http://jupyter/knit/api", "token": "t"}')
+        return {profiles.VARIABLE: str(tmp_path / "told")}
+
+    def test_it_counts_last(self, told, tmp_path) -> None:
+        """Before it go a name or store that is given, a `.knitprofile`, and the directory's own profile."""
+        found = profiles.select(cwd=tmp_path, environ=told)
+        assert profiles.is_of_jupyter(found)
+        assert profiles.load(found) == Profile(api_root="http://jupyter/knit/api", token="t")
+        for given in ({"name": "x"}, {"store": tmp_path / "s"}):
+            assert profiles.select(cwd=tmp_path, environ=told, **given).else_file is None
+        profiles.save(profiles.select(cwd=tmp_path, environ={}), {"apiRoot": "http://own/knit/api"})
+        assert not profiles.is_of_jupyter(found)
+        assert profiles.load(found).api_root == "http://own/knit/api"
+        (tmp_path / ".knitprofile").write_text("other")
+        with pytest.raises(NotFound, match="profile 'other' not found"):
+            profiles.load(profiles.select(cwd=tmp_path, environ=told))
+
+    def test_init_makes_a_profile_of_the_directory(self, told, tmp_path) -> None:
+        """What is kept for a directory is named by it, in a terminal of Jupyter, too."""
+        assert profiles.select(cwd=tmp_path, environ=told).name == str(tmp_path)
+
+    def test_a_server_that_has_ended(self, told, tmp_path) -> None:
+        """The file is gone with its server: that is said, and what to do."""
+        (tmp_path / "told").unlink()
+        with pytest.raises(NotFound, match="the Knit server of this Jupyter is not there") as info:
+            profiles.load(profiles.select(cwd=tmp_path, environ=told))
+        assert "Restart the kernel" in str(info.value.advice)
