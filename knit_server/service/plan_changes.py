@@ -13,7 +13,7 @@ from knit_server.domain.views import PlanView
 from knit_server.persistence import Transaction, events, plans, runs, tags
 from knit_server.service import projection
 from knit_server.service.context import Context
-from knit_server.service.plans import refuse_cycle, show
+from knit_server.service.plans import details, refuse_cycle, show
 from knit_server.service.signals import FINISH, LAUNCH, NEEDS
 
 
@@ -32,6 +32,12 @@ def edit(ctx: Context, plan_id: str, change: Change) -> PlanView:
             if isinstance(change, ResourceChange):
                 tx.announce(LAUNCH, NEEDS)
     return show(ctx, plan_id)
+
+
+def edit_own(ctx: Context, plan_id: str, change: Change) -> dict[str, object]:
+    """Like `edit`, but return the Plan's details: for what Knit alone knows of."""
+    edit(ctx, plan_id, change)
+    return details(ctx, plan_id)
 
 
 def archive(ctx: Context, plan_id: str) -> PlanView:
