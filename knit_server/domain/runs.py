@@ -200,11 +200,11 @@ def retry(run: Run, now: int, *, active: bool, users: Sequence[RunId] = ()) -> R
     return replace(again, attempt=run.attempt + 1, exit=None)
 
 
-def refuse_retry_of_upload(run: Run) -> Conflict:
-    """Return why an upload cannot be tried again: it has no program, and its bytes came from outside."""
+def refuse_retry_of_upload(run: Run, what: str = "upload") -> Conflict:
+    """Return why an upload or import cannot be tried again: it has no program, and its bytes came from outside."""
     return Conflict(
-        f"Run {run.run_id} is an upload; there is no program that could be run again",
-        advice="Push the Data again: knit data push",
+        f"Run {run.run_id} is an {what}; there is no program that could be run again",
+        advice="Push the Data again: knit data push" if what == "upload" else "Import the Data again.",
     )
 
 

@@ -19,9 +19,9 @@ _run = tables.run
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """The right to work on a Run, until an instant in milliseconds."""
+    """The right to work on a Run, until an instant in milliseconds. Without an owner, nobody works on it until then."""
 
-    owner: str
+    owner: str | None
     until: int
 
 

@@ -125,7 +125,7 @@ class Drive:
         elif not fresh and has_program:
             await self._begin_anew()
         if self.work.run.status in EXECUTING:
-            self._see(await (self._execute() if has_program else self._end(finish.CUT_OFF)))
+            self._see(await (self._execute() if has_program else self._end(finish.CUT_OFF[self.work.plan.name or ""])))
         if not self._may_end:  # once asked, storing may be repeated
             await self._agreed(self.work.run)
             self._may_end = True

@@ -67,6 +67,9 @@ def archives(mode: str) -> st.SearchStrategy[bytes]:
 
 schemathesis.openapi.media_type("application/tar+gzip", archives("w:gz"))
 schemathesis.openapi.media_type("application/x-tar", archives("w"))
+schemathesis.openapi.media_type(
+    "application/jwt", st.from_regex(rb"[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]*){0,3}", fullmatch=True)
+)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from knit_server.domain import times
 from knit_server.domain.ids import KnitId
 from knit_server.domain.plans import IMPORTED, Plan
-from knit_server.domain.runs import ABORTED_BY_USER, STUCK, TIMED_OUT, VANISHED, Exit, Run, Status, kind
+from knit_server.domain.runs import ABORTED_BY_USER, STUCK, TIMED_OUT, VANISHED, Exit, Run, Status
 from knit_server.domain.why.codes import Code
 from knit_server.domain.why.plans import obstacles, switched_off
 from knit_server.domain.why.points import (
@@ -166,7 +166,7 @@ def _end(facts: RunFacts) -> Point:
         Code.STUCK: "its program could not be started",
         Code.TIMED_OUT: "its program ran longer than its Plan allows",
     }.get(code) or "its program failed"
-    told = told if facts.plan.spec is not None else f"its {kind(facts.plan.name)} did not come to its end"
+    told = told if facts.plan.spec is not None else f"its {facts.plan.origin} did not come to its end"
     text = f"{told}: exit code {exit_.code}, {exit_.message or 'without a word'}{_circumstances(facts)}"
     detail = {"exit": {"code": exit_.code, "message": exit_.message}, **_surroundings(facts)}
     return Point(code=code, text=_noted(text, facts.note), detail=detail, step=_remedy(facts, code))
