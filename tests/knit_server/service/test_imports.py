@@ -12,8 +12,9 @@ from typing import Any
 import jwt
 import pytest
 
-from knit_server.domain.errors import Conflict, InvalidInput, Untrusted
+from knit_server.domain.errors import Conflict, InvalidInput, Unavailable, Untrusted
 from knit_server.domain.runs import Exit, Status
+from knit_server.domain.views import RunView
 from knit_server.persistence import keys
 from knit_server.scheduler import Scheduler
 from knit_server.service import data, imports, lineage, plans, runs
@@ -306,3 +307,43 @@ def test_what_follows(ctx: Context, schedule: Callable[[], Scheduler]) -> None:
     await_end(ctx, token)
     found = runs.find(ctx, runs.RunQuery(plans=(plan.plan.plan_id,)))
     assert [run.run.hops for run in found] == [0]
+
+
+class Refusing:
+    """A hook that refuses every change until it is allowed."""
+
+    wanted = True
+
+    def __init__(self) -> None:
+        self.allowed = False
+        self.asked: list[Status] = []
+        self.heard = threading.Event()
+
+    async def before(self, run: RunView) -> dict[str, str]:
+        self.asked.append(run.run.status)
+        self.heard.set()
+        if not self.allowed:
+            raise Unavailable("not yet")
+        return {}
+
+    async def after(self, run: RunView) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+def test_scenario_52_a_hook_that_refuses(ctx: Context, clock: Clock, schedule: Callable[..., Scheduler]) -> None:
+    """While a hook refuses, an import past its deadline stays running; it fails once the hook agrees (scenario 52)."""
+    token = imports.begin(ctx)
+    clock.now += 30 * MINUTE + 1
+    hooks = Refusing()
+    schedule(hooks=hooks)
+    for _ in range(2):
+        assert hooks.heard.wait(20)
+        hooks.heard.clear()
+    assert status(ctx, token) is Status.RUNNING
+    hooks.allowed = True
+    assert await_end(ctx, token) is Status.FAILED
+    assert hooks.asked[0] is Status.RUNNING
+    assert hooks.asked[-1] is Status.ABORTING
