@@ -97,3 +97,10 @@ def test_knitenv_may_be_empty(tmp_path, content) -> None:
     """A file without anything adds nothing."""
     (tmp_path / "knitenv").write_text(content)
     assert profiles.load_env(cwd=tmp_path) == KnitEnv()
+
+
+def test_a_mark_that_cannot_be_read(said, tmp_path) -> None:
+    """A `.knitprofile` that is no text is told, with a way round it."""
+    (tmp_path / ".knitprofile").write_bytes(b"\xff")
+    told = said(lambda: profiles.select(cwd=tmp_path))
+    assert told.startswith(f"cannot read {tmp_path / '.knitprofile'}: ")

@@ -148,9 +148,11 @@ def test_switching(desk: Desk) -> None:
         assert {run.run.status.value for run in desk.runs(plan)} == {"waiting" if active else "deactivated"}
     (uploads,) = (view for view in plans.find(desk.ctx, PlanQuery()) if view.plan.spec is None)
     assert plans.show(desk.ctx, uploads.plan.plan_id) == uploads
-    for plan_id in (uploads.plan.plan_id, "ghost"):
-        with pytest.raises(NotFound):
+    for plan_id, told in ((uploads.plan.plan_id, "is built in"), ("ghost", "there is no Plan ghost")):
+        with pytest.raises(NotFound, match=told):
             plans.set_active(desk.ctx, plan_id, False)
+    with pytest.raises(NotFound, match=f"Plan {uploads.plan.plan_id} is built in"):
+        plans.set_active(desk.ctx, uploads.plan.plan_id, True)
     for act in (plans.show, plans.details):
         with pytest.raises(NotFound, match="there is no Plan ghost"):
             act(desk.ctx, "ghost")

@@ -181,7 +181,7 @@ def test_a_new_boot_empties(cache: TreeCache, tmp_path: Path) -> None:
 def test_only_content_ids_are_names(cache: TreeCache) -> None:
     """Nothing else reaches the file system."""
     for name in ("../x", "", "b3:../x", ONE + "/.."):
-        with pytest.raises(InvalidInput):
+        with pytest.raises(InvalidInput, match="is no content id"):
             cache.find(name)
         with pytest.raises(InvalidInput):
             cache.pin(name)
