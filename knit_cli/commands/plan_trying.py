@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @frame.value("--wait", metavar="DURATION", help="The pause before each further attempt, like 30s; none if left out.")
 @frame.values(
     "--on", metavar="END",
-    help="After which end there is another attempt: exit (any code but 0), exit:CODE, lost, stuck or timeout; may be "
-    "repeated. Without it, lost and stuck.",
+    help="After which end there is another attempt: exit (any code but 0), exit:CODE, lost, stuck or timeout. "
+    "Without it, lost and stuck.",
 )  # fmt: skip
 @frame.switch("--unset", help="Its Runs are tried once.")
 def retry(plan_id: str, tries: str | None, wait: str | None, on: tuple[str, ...], unset: bool) -> None:
@@ -61,7 +61,7 @@ def timeout(plan_id: str, set: str | None, unset: bool) -> None:  # noqa: A002 -
         try:
             retries.check_timeout(times.parse_duration(set))
         except InvalidInput as err:
-            raise frame.usage(f"--set: {err.reason}") from err
+            raise frame.usage(f"--set: {err}") from err
     with session.connected() as knit, session.refused(f"planId:{plan_id} cannot be updated"):
         details = knit.set_timeout(plan_id, set)
     output.log(f"Plan:{plan_id} is updated.")

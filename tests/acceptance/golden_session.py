@@ -342,6 +342,11 @@ def plans(at: Session) -> None:
         at.knit(f"plan annotate {copying} {words}".rstrip(), show=only("annotations"))
     for words in ("--set robot", "--unset", "", "--set a --unset"):
         at.knit(f"plan serviceaccount {copying} {words}".rstrip(), show=only("service_account"))
+    for words in ("--tries 3 --wait 30s --on exit:2 --on lost", "--unset", "", "--tries few", "--tries 0",
+                  "--unset --tries 2"):  # fmt: skip
+        at.knit(f"plan retry {copying} {words}".rstrip())
+    for words in ("--set 2h", "--unset", "", "--set 1ms"):
+        at.knit(f"plan timeout {copying} {words}".rstrip())
     for words in (f"no {copying}", f"yes {copying}", f"maybe {copying}", copying):
         at.knit(f"plan active {words}", show=only("active"))
     at.knit(f"plan archive {copying}", show=only("active", "archived"))

@@ -1,4 +1,4 @@
-"""What a server says that cannot listen, or that stops: words and advice."""
+"""What a server says that cannot listen, has an odd store, or stops: words and advice."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from knit_server.domain.errors import Conflict, InvalidInput, KnitError, Unavail
 from knit_server.extension import headless
 from knit_server.handlers.host import Host
 from knit_server.handlers.workers import Workers
+from knit_server.storage import remote
 
 Said = Callable[..., str]
 
@@ -38,6 +39,12 @@ def test_ports(said: Said, err: OSError, told: str, kind: type[KnitError]) -> No
         raise headless._cannot_listen(err, "h", 80)
 
     assert said(refuse, kind) == told
+
+
+def test_a_store_without_times(said: Said) -> None:
+    """A listing that does not tell when objects were written is of no use to whoever deletes what is old."""
+    told = said(lambda: remote._time({"name": "x", "size": 1}), Unavailable)
+    assert told == "the store's listing does not tell when objects were written"
 
 
 async def test_a_server_that_stops() -> None:
