@@ -46,6 +46,10 @@ CHECKS = [
 ]  # fmt: skip
 
 
+TOKENS = {"import_begin", "backend_import_begin"}
+"""Whose answer schemathesis takes for JSON: it counts application/jwt as such."""
+
+
 def archive(files: dict[str, bytes], mode: str) -> bytes:
     """A tar of files."""
     buffer = io.BytesIO()
@@ -114,7 +118,8 @@ def test_answers_are_as_described(server: Server, api: Any, known: dict[str, lis
         if name == "apply_plan" and chance.draw(st.booleans()):
             case.body = PLAN | {"args": chance.draw(st.lists(st.text(max_size=3), max_size=2))}
         case.call_and_validate(
-            base_url=server.profile["apiRoot"], timeout=20, checks=CHECKS,
+            base_url=server.profile["apiRoot"], timeout=20,
+            checks=[each for each in CHECKS if name not in TOKENS or each is not checks.response_schema_conformance],
             headers={"Authorization": f"token {server.profile['token']}"},
         )  # fmt: skip
 
