@@ -143,6 +143,30 @@ class StoreContract:
             store.manifest(key(stored))
         assert not [*store.packs(), *store.manifests(), *store.strays()]
 
+    def test_looking_at_one(self, store: Store) -> None:
+        """One pack or manifest is shown as the listing shows it, and not at all once it is deleted."""
+        stored = put(store, {"a": b"x" * 10})
+        [(pack, pack_seen)], [(manifest, manifest_seen)] = store.packs(), store.manifests()
+        assert store.look_at_pack(pack) == pack_seen
+        assert store.look_at_manifest(manifest) == manifest_seen
+        assert manifest == key(stored)
+        store.delete_pack(pack)
+        assert store.look_at_pack(pack) is None
+        assert store.look_at_manifest(manifest) == manifest_seen, "only what was named is gone"
+        store.delete_manifest(manifest)
+        assert store.look_at_manifest(manifest) is None
+
+    def test_a_manifest_of_its_own(self, store: Store) -> None:
+        """A tree that relied on another writer's manifest gets one that names the packs it knows itself."""
+        first = put(store, {"a": b"one"})
+        with store.writer(lambda chunks: first.locations, has_content=lambda content: True) as writer:
+            second = writer.add_files([(Entry("a", "file"), [b"one"])])
+        assert second.manifest_key is None
+        store.delete_manifest(key(first))
+        store.add_manifest(second)
+        assert store.read(store.manifest(key(second)), "a") == b"one"
+        assert (second.packs, second.new_chunks) == (first.packs, {})
+
     def test_storing_again_makes_young(self, store: Store) -> None:
         """A pack that is stored again is young for the sweeper, and heals if it was lost."""
         stored = put(store, {"a": b"x"})
