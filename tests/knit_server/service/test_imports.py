@@ -167,7 +167,9 @@ def test_scenario_80_forged(ctx: Context, clock: Clock) -> None:
         "eyJhbGciOiJub25lIn0." + token.split(".")[1] + ".",
     ]  # fmt: skip
     for each in forged:
-        with pytest.raises(Untrusted):
+        with pytest.raises(
+            Untrusted, match=r"this is no token of an import: |is signed with a key that this server does"
+        ):
             imports.end(ctx, each)
     clock.now += 30 * MINUTE
     with pytest.raises(Untrusted, match="time of the token is over"):
@@ -185,7 +187,7 @@ def test_what_is_signed_but_lacks_something(ctx: Context, clock: Clock) -> None:
     assert repr(key.secret) not in repr(key)
     for name in told:
         less = {each: value for each, value in told.items() if each != name}
-        with pytest.raises(Untrusted):
+        with pytest.raises(Untrusted, match=r"the token lacks knitfab/|this is no token of an import: "):
             imports.end(ctx, jwt.encode(less, key.secret, algorithm="HS256", headers=header))
     strange = told | {"knitfab/runId": ctx.new_id(), "sub": "/etc"}
     with pytest.raises(Conflict, match="the import is gone"):
