@@ -6,12 +6,12 @@ import itertools
 from collections import defaultdict
 
 import sqlalchemy as sa
-from race_users import ERROR, GONE, Users
+from race_users import ENDLESS, ERROR, GONE, Users
 from scheduler_world import World
 
 from knit_server.domain.errors import NotUsable
 from knit_server.domain.matching import judge, run_key
-from knit_server.domain.runs import TRANSITIONS, Assignment, Exit, Status
+from knit_server.domain.runs import TIMED_OUT, TRANSITIONS, Assignment, Exit, Status
 from knit_server.domain.views import RunView
 from knit_server.executors.base import AttemptId, Observation
 from knit_server.persistence import events, nominations, runs, tables
@@ -53,6 +53,10 @@ def _check_end(run: RunView, users: Users, fates: dict[AttemptId, Observation]) 
     elif exit_ == TORN_OFF:
         assert run.run.status is Status.DONE
         assert at.run_id in users.stopped["tearoff"]
+    elif exit_.code == TIMED_OUT:
+        assert fates[at] is ENDLESS
+        assert run.plan.spec is not None
+        assert run.plan.spec.timeout is not None
     else:
         assert exit_ == PROGRAMS_END[fates[at]], f"{at} should have ended as {fates[at]}"
         assert run.run.status is (Status.DONE if exit_.code == 0 else Status.FAILED)

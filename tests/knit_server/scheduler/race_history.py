@@ -16,7 +16,7 @@ from typing import Any
 
 from interleaver import NEWCOMER, SteppedLoop, SteppedPool, Stepper
 from race_checks import check
-from race_users import Programs, Users
+from race_users import Hooks, Programs, Users
 from scheduler_world import World
 
 from knit_server.executors.base import Attempt, Started
@@ -85,6 +85,7 @@ class History:
         self._acting: list[Future[Any]] = []
         self._lives = self.dice.choice((1, 1, 2))
         self._calm = False
+        self._hooks = Hooks(self.dice, wanted=self.dice.random() < 0.5)
         self.stepper.newcomer, self.stepper.bustle = self._somebody, self.dice.choice((0.01, 0.05, 0.3))
 
     def play(self) -> None:
@@ -112,7 +113,7 @@ class History:
     def _live(self, programs: Programs) -> None:
         for life in reversed(range(self._lives)):
             ctx = dataclasses.replace(self.world.ctx, owner=self._new_id())
-            scheduler = _Scheduler(self.stepper, ctx, checkpoint=self._checkpoint, retry_after=0.01)
+            scheduler = _Scheduler(self.stepper, ctx, checkpoint=self._checkpoint, retry_after=0.01, hooks=self._hooks)
             self._end, self._last, self._calm = scheduler.end, life == 0, False
             self._programs = programs
             self.loop.run_until_complete(scheduler.live())

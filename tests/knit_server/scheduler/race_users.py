@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import hashlib
 import io
 import random
@@ -12,9 +14,10 @@ from tempfile import TemporaryDirectory
 
 from scheduler_world import UPLOADED, World
 
-from knit_server.domain.errors import Conflict, NotFound
+from knit_server.domain.errors import Conflict, NotFound, Unavailable
+from knit_server.domain.retries import RetryPolicy
 from knit_server.domain.runs import DELETABLE, RETRIABLE, Status
-from knit_server.domain.views import PlanView
+from knit_server.domain.views import PlanView, RunView
 from knit_server.executors.base import Attempt, AttemptId, Observation, Phase
 from knit_server.service import data, plan_changes, plans, runs
 from knit_server.service.data import TagChange
@@ -25,6 +28,13 @@ GONE = Observation(phase=Phase.VANISHED)
 ENDLESS = Observation(phase=Phase.RUNNING)
 FATES = {OK: 8, ERROR: 2, GONE: 1, ENDLESS: 1}
 """How programs end, and how often."""
+POLICIES = (
+    RetryPolicy(tries=3, on=("exit", "lost")),
+    RetryPolicy(tries=2, wait=700, on=("exit:3",)),
+    RetryPolicy(tries=3, wait=2_000, on=("lost", "timeout")),
+)
+TIMEOUT = 2_000
+"""Milliseconds; only programs that never end take as long."""
 STOPPABLE = set(Status) - RETRIABLE - {Status.INVALIDATED}
 TAGS = ("a:1", "b:1", "c:1")
 PLANS: tuple[tuple[Mapping[str, tuple[str, ...]], tuple[str, ...]], ...] = (
@@ -73,6 +83,34 @@ class Programs:
         return Observation(phase=Phase.RUNNING)
 
 
+class Hooks:
+    """Hooks of a race: they agree or refuse, at once, slowly, or hardly ever, as the dice say."""
+
+    def __init__(self, dice: random.Random, *, wanted: bool) -> None:
+        self.wanted = wanted
+        self.told: list[tuple[str, int, Status]] = []
+        self._dice = dice
+
+    async def before(self, run: RunView) -> Mapping[str, str]:
+        """Be asked."""
+        await self._take_time()
+        if self._dice.random() < 0.2:
+            raise Unavailable("a hook refuses")
+        return {"ATTEMPT": str(run.run.attempt)}
+
+    async def after(self, run: RunView) -> None:
+        """Be told."""
+        self.told.append((run.run.run_id, run.run.attempt, run.run.status))
+        await self._take_time()
+
+    async def close(self) -> None:
+        """Go."""
+
+    async def _take_time(self) -> None:
+        if (pause := self._dice.choice((None, 0.0, 0.005, 0.1, 2.0))) is not None:
+            await asyncio.sleep(pause)
+
+
 class _Slowly(io.BytesIO):
     """A stream at each block of which others may come in between."""
 
@@ -113,6 +151,8 @@ class Users:
         made = {f"/out/{n}": (tag,) for n, tag in enumerate(outputs)}
         image = f"work:{len(self.plans)}"
         spec = a_plan(image, inputs, made, log=("kind:log",) if index == 0 else None, active=self.dice.random() < 0.8)
+        policy = self.dice.choice((None, None, *POLICIES))
+        spec = dataclasses.replace(spec, retry=policy, timeout=self.dice.choice((None, None, TIMEOUT)))
         self.plans.append(plans.apply(self.world.ctx, spec))
 
     def act(self) -> None:
