@@ -25,7 +25,7 @@ from knit_server.scheduler import Scheduler
 from knit_server.scheduler.again import LOG_KEPT
 from knit_server.service import plan_changes, plans, runs, why
 from knit_server.service.context import Limits
-from knit_server.testing import OK, FakeExecutor, Killed, a_plan, failing
+from knit_server.testing import OK, FakeExecutor, Killed, Program, a_plan, failing
 
 MINUTE = 60_000
 ERROR = "(container main) Error"
@@ -59,7 +59,7 @@ class Lab:
     @contextlib.contextmanager
     def open(self, **limits: int) -> Iterator[World]:
         """Open it without a scheduler."""
-        programs = {**PROGRAMS, "flaky:1": self.program}
+        programs: dict[str, Program] = {**PROGRAMS, "flaky:1": self.program}
         limited = Limits(lease=10**10, **limits)  # virtual time moves faster than leases are renewed
         with a_world(self.path, programs, url=self.url, executor=self.executor, limits=limited, now=self.time) as world:
             yield world
