@@ -8,7 +8,7 @@ from __future__ import annotations
 from knit_server.domain.editing import Change, ResourceChange
 from knit_server.domain.errors import NotFound
 from knit_server.domain.plans import Plan
-from knit_server.domain.runs import Status
+from knit_server.domain.runs import SWITCHED
 from knit_server.domain.views import PlanView
 from knit_server.persistence import Transaction, events, plans, runs, tags
 from knit_server.service import projection
@@ -49,7 +49,7 @@ def archive(ctx: Context, plan_id: str) -> PlanView:
         tx.lock_matching()
         if not _user_plan(tx, plan_id).archived:
             plans.archive(tx, plan_id, ctx.now())
-            runs.move_plan(tx, plan_id, Status.WAITING, Status.DEACTIVATED, ctx.now())
+            runs.move_plan(tx, plan_id, *SWITCHED[False], ctx.now())
             events.record(tx, "plan", [(plan_id, {"change": "archived"})], ctx.now())
             tx.announce(FINISH)  # hooks of its Runs may just be asked
     return show(ctx, plan_id)
@@ -69,7 +69,7 @@ def unarchive(ctx: Context, plan_id: str) -> PlanView:
             events.record(tx, "plan", [(plan_id, {"change": "unarchived"})], ctx.now())
             back = plans.get(tx, plan_id)
             if back.active:
-                runs.move_plan(tx, plan_id, Status.DEACTIVATED, Status.WAITING, ctx.now())
+                runs.move_plan(tx, plan_id, *SWITCHED[True], ctx.now())
                 tx.announce(LAUNCH)
             projection.nominate_plan(ctx, tx, back, projection.open_cause(ctx, tx, "plan", plan_id))
     return show(ctx, plan_id)

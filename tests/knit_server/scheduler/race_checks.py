@@ -31,7 +31,7 @@ def check(world: World, users: Users, fates: dict[AttemptId, Observation], words
     for run in found:
         assert run.run.status in RESTING, f"{run.run.run_id} of {run.plan.plan_id} is stuck: {run.run.status}"
         assert run.run.status is not Status.DEACTIVATED or not run.plan.active or run.plan.archived
-        _check_end(run, users, fates)
+        _check_end(run, users, fates, world.note(run.run.run_id))
         _check_made(world, run, words)
     _check_attempts(world)
     _check_combinations(world)
@@ -40,11 +40,12 @@ def check(world: World, users: Users, fates: dict[AttemptId, Observation], words
     assert {each.level for each in checks.checks(world.ctx) if each.name != "disk"} <= {"ok"}
 
 
-def _check_end(run: RunView, users: Users, fates: dict[AttemptId, Observation]) -> None:
+def _check_end(run: RunView, users: Users, fates: dict[AttemptId, Observation], note: str | None) -> None:
     """A Run ended as its last attempt did, or as a user said."""
     at, exit_ = AttemptId(run.run.run_id, run.run.attempt), run.run.exit
     if run.run.status is Status.DEACTIVATED:
         assert exit_ is None
+        assert not note, "what is switched off waits for nothing but the switch"
         return
     assert exit_ is not None
     if exit_ == ABORTED:
