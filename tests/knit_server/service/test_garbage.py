@@ -337,6 +337,45 @@ def test_what_was_stored_again_is_spared(tmp_path: Path, db_url: str) -> None:
         assert objects(ctx) == set()
 
 
+def test_the_grace_begins_with_the_last_deletion(ctx: Context, push: Push) -> None:
+    """A content that was condemned, taken back and condemned again is kept for a whole grace."""
+    remove(ctx, push(x="twice"))
+    ctx.now.advance(HALF - 1)  # type: ignore[attr-defined]
+    remove(ctx, push(x="twice"))
+    ctx.now.advance(HALF - 1)  # type: ignore[attr-defined]
+    collect(ctx)
+    assert left(ctx)["content"] == 1
+
+
+def test_what_comes_back_is_shared_again(ctx: Context, push: Push) -> None:
+    """Chunks that a commit brought back into SQL are offered to the next push."""
+    first = push(x="shared" * 50)
+
+    def drop() -> None:
+        remove(ctx, first)
+        wait(ctx)
+
+    at(ctx, "known", drop)
+    push(x="shared" * 50, y="new")
+    packs = {name for name, _ in ctx.store.packs()}
+    push(z="shared" * 50)
+    assert {name for name, _ in ctx.store.packs()} == packs
+
+
+def test_a_writer_older_than_all_memory(ctx: Context, push: Push, tmp_path: Path) -> None:
+    """A shared pack of which nothing is known any more is not believed in."""
+    remove(ctx, push(x="shared" * 50))
+    lay(tmp_path / "old", {"x": "shared" * 50, "y": "new"})
+    with ctx.store.writer(data.known(ctx)) as writer:
+        snapshot = writer.add_directory(tmp_path / "old")
+    wait(ctx, 2)
+    ctx.now.advance(ctx.limits.orphan_age + 1)  # type: ignore[attr-defined]
+    with ctx.db.write() as tx:
+        rows.purge(tx, ctx.now())
+    with ctx.db.write() as tx, pytest.raises(Unavailable, match="gone since it was begun"):
+        data.keep(ctx, tx, snapshot)
+
+
 # --- crashes ----------------------------------------------------------------------------------------------------------
 
 
