@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @frame.value("--tries", metavar="N", help="Attempts in all, the first one included.")
 @frame.value("--wait", metavar="DURATION", help="The pause before each further attempt, like 30s; none if left out.")
 @frame.values(
-    "--on", metavar="END",
+    "--on", metavar="exit|lost|stuck|timeout",
     help="After which end there is another attempt: exit (any code but 0), exit:CODE, lost, stuck or timeout. "
     "Without it, lost and stuck.",
 )  # fmt: skip
