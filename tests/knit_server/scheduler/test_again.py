@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asking import FakeHooks
 from crashing import Fuse
 from scheduler_programs import PROGRAMS
 from scheduler_world import World, a_world, scheduling
@@ -283,6 +284,20 @@ def test_a_policy_may_change_meanwhile(lab: Lab) -> None:
         plan_changes.edit(world.ctx, plan.plan.plan_id, RetryChange(None))
         lab.time.advance(MINUTE)  # the attempt that was promised is made
         assert world.until_status(run_id, Status.FAILED).run.attempt == 2
+
+
+def test_hooks(lab: Lab) -> None:
+    """Hooks hear of no change while attempts follow each other; before each one they are asked for its environment."""
+    hooks = FakeHooks()
+    with lab.open() as world:
+        run_id = begin(world, policy=replace(ON_EXIT, wait=0))
+        with scheduling(world.ctx, timer=lab.time.call_later, hooks=hooks):
+            world.until(lambda: hooks.of(run_id)[-1:] == ["done!"], "its end is told")
+    asked = [told for told in hooks.of(run_id) if told == "ready?"]
+    changes = [told for told in hooks.of(run_id) if told.endswith("!")]
+    assert len(asked) == 3
+    assert changes == ["ready!", "starting!", "running!", "completing!", "done!"]
+    assert lab.program.calls == 3
 
 
 # --- lost and stuck ---------------------------------------------------------------------------------------------------
