@@ -74,13 +74,13 @@ _wrecks: list[History] = []
 class History:
     """Plays one. `acts` is how many things users do."""
 
-    def __init__(self, seed: str, home: Path, acts: int = ACTS) -> None:
+    def __init__(self, seed: str, home: Path, acts: int = ACTS, url: str | None = None) -> None:
         self.dice = random.Random(seed)
         self.stepper = Stepper(self.dice)
         self.loop = SteppedLoop(self.stepper)
         self.loop.on_idle(self._idle)
         self.left = acts
-        self._home = home
+        self._home, self._url = home, url
         self._people = SteppedPool(self.stepper, NEWCOMER, size=self.dice.choice((1, 2, 3)))
         self._acting: list[Future[Any]] = []
         self._lives = self.dice.choice((1, 1, 2))
@@ -96,7 +96,9 @@ class History:
         limits = Limits(runs_per_step=self.dice.choice((1, 2, 1000)))
         seams = Trouble(self.stepper.seam)
         try:
-            with temp_knit(self._home, executor=executor, limits=limits, now=self._now, trouble=seams) as opened:
+            with temp_knit(
+                self._home, url=self._url, executor=executor, limits=limits, now=self._now, trouble=seams
+            ) as opened:
                 ctx = dataclasses.replace(opened, new_id=self._new_id, owner=self._new_id())
                 self.world = World(ctx, seams)
                 self.users = Users(self.world, self.dice, self.stepper.seam)
@@ -185,13 +187,13 @@ def _template() -> bytes:
         return (Path(folder) / "knit.db").read_bytes()
 
 
-def play(seed: str, acts: int = ACTS) -> History:
+def play(seed: str, acts: int = ACTS, url: str | None = None) -> History:
     """Play the history of a seed. A failure names it."""
     folder = TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
     with folder as name:
         home = Path(name)
         (home / "knit.db").write_bytes(_template())
-        history = History(seed, home, acts)
+        history = History(seed, home, acts, url)
         try:
             history.play()
         except BaseException as err:

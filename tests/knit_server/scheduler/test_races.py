@@ -53,6 +53,13 @@ def test_a_history_is_a_function_of_its_seed() -> None:
     assert again.splitlines() == play("7").users.trace
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("seed", ["a", "b", "c"])
+def test_histories_on_postgresql(postgres_url: str, seed: str) -> None:
+    """On PostgreSQL, too, every rule holds in the end. In which order Runs are made it is free to choose."""
+    assert play(seed, url=postgres_url).users.done
+
+
 @pytest.mark.slow
 def test_real_threads(tmp_path: Path, db_url: str) -> None:
     """The same with threads that nobody orders, on databases whose transactions are as concurrent as they can be."""
