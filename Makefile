@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 FOR_DEMO := $(VENV)/.installed-demo
 FOR_DEVELOPMENT := $(VENV)/.installed-dev
 
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo test races lint docs bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +22,12 @@ demo: $(FOR_DEMO) ## Run the tutorial from push to lineage on a server of its ow
 test: $(FOR_DEVELOPMENT) ## Run every test (as root: installs the Debian packages they need)
 	@bash tests/install-system-packages.sh
 	@$(BIN)/python -m pytest $(TESTS)
+
+RACES := 3000
+RACE :=
+
+races: $(FOR_DEVELOPMENT) ## Play thousands of races in virtual time (RACES=N; RACE=SEED: one of them again)
+	@PYTHONHASHSEED=0 KNIT_RACES=$(RACES) KNIT_RACE=$(RACE) $(BIN)/python -m pytest tests/knit_server/scheduler/test_races.py
 
 lint: $(FOR_DEVELOPMENT) ## Check style, types, the direction of imports and generated documents
 	@$(BIN)/ruff check

@@ -17,6 +17,7 @@ import click
 from knit_cli.frame import Group, Lazy, Root
 from knit_cli.help import help_page
 from knit_cli.output import say
+from knit_cli.words import likely
 from knit_server.domain.errors import KnitError
 
 INTERRUPTED = 130
@@ -60,14 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _extension(words)
         rest, root, wants_help = split_root(words)
         if wants_help:
-            say(_help(rest, root))
+            context = _innermost(rest, root)
+            say(_page(context.command, context))
             return 0
         result = cli.main(rest, prog_name="knit", standalone_mode=False, obj=root)
         return result if isinstance(result, int) and not isinstance(result, bool) else 0
     except click.exceptions.Exit as err:
         return err.exit_code
     except click.UsageError as err:
-        return _usage_error(err)
+        return _usage_error(err, words)
     except click.ClickException as err:
         say(err.format_message())
     except KnitError as err:
@@ -120,8 +122,8 @@ def split_root(words: Sequence[str], *, take_help: bool = True) -> tuple[list[st
     return rest, Root(**found), wants_help
 
 
-def _help(words: Sequence[str], root: Root) -> str:
-    """Return the help of the innermost command that `words` name."""
+def _innermost(words: Sequence[str], root: Root) -> click.Context:
+    """Return the context of the innermost command that `words` name."""
     command: click.Command = cli
     context = click.Context(cli, info_name="knit", obj=root)
     for word in words:
@@ -129,13 +131,22 @@ def _help(words: Sequence[str], root: Root) -> str:
         if found is None:
             break
         command, context = found, click.Context(found, info_name=word, parent=context)
-    return _page(command, context)
+    return context
 
 
-def _usage_error(err: click.UsageError) -> int:
-    context = err.ctx or click.Context(cli, info_name="knit")
-    say(f"usage error: {err.format_message()}\n\n{_page(context.command, context)}")
+def _usage_error(err: click.UsageError, words: Sequence[str]) -> int:
+    context = err.ctx or _innermost(words, Root())
+    say(f"usage error: {_told(err)}\n\n{_page(context.command, context)}")
     return 2
+
+
+def _told(err: click.UsageError) -> str:
+    """Return the message; what click says of the flags of a plain command (`knit serve`) in the words of all others."""
+    if isinstance(err, click.NoSuchOption):
+        return f"unknown flag: {err.option_name}{likely(err.option_name, err.possibilities or ())}"
+    if isinstance(err, click.BadOptionUsage):
+        return f"value required: {err.option_name}"
+    return err.format_message()
 
 
 def _page(command: click.Command, context: click.Context) -> str:

@@ -45,12 +45,14 @@ class Trouble:
     """A seam in the store and the database of `temp_knit`: while an error is set here, they raise it.
 
     `store` concerns whoever stores or reads trees, `database` whoever writes. `met` is set when either was raised.
+    `seam` is called before each transaction, and between a commit and its announcement: who orders threads waits there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seam: Callable[[], None] = lambda: None) -> None:
         self.store: KnitError | None = None
         self.database: KnitError | None = None
         self.met = threading.Event()
+        self.seam = seam
 
     def meet(self, error: KnitError | None) -> None:
         """Raise `error`, if there is one."""
@@ -75,11 +77,22 @@ class _TroubledStore(Store):
 
 class _TroubledDatabase(Database):
     def __init__(self, url: str, on_commit: Callable[[Topics], None], trouble: Trouble) -> None:
-        super().__init__(url, on_commit)
+        def announce(topics: Topics) -> None:
+            trouble.seam()
+            on_commit(topics)
+
+        super().__init__(url, announce)
         self._trouble = trouble
 
     @contextlib.contextmanager
+    def read(self) -> Iterator[Transaction]:
+        self._trouble.seam()
+        with super().read() as tx:
+            yield tx
+
+    @contextlib.contextmanager
     def write(self) -> Iterator[Transaction]:
+        self._trouble.seam()
         self._trouble.meet(self._trouble.database)
         with super().write() as tx:
             yield tx

@@ -19,19 +19,22 @@ plan = frame.Group(
         "find": frame.Lazy("knit_cli.commands.plan:find", "List Plans by activity, image and tags."),
         "graph": frame.Lazy("knit_cli.commands.plan:graph", "Show which Plans feed a Plan, and which it feeds."),
         "resource": frame.Lazy("knit_cli.commands.plan_edit:resource", "Change what the Runs of a Plan ask for."),
+        "retry": frame.Lazy("knit_cli.commands.plan_trying:retry", "Set how often the Runs of a Plan are tried."),
         "serviceaccount": frame.Lazy("knit_cli.commands.plan_edit:serviceaccount", "Set a Plan's service account."),
         "show": frame.Lazy("knit_cli.commands.plan:show", "Show a Plan."),
         "template": frame.Lazy("knit_cli.commands.template:template", "Write a plan file to start from."),
+        "timeout": frame.Lazy("knit_cli.commands.plan_trying:timeout", "Set how long an attempt may take."),
     },
 )
 
 
 @click.command("show", cls=frame.Command, add_help_option=False, help="Show a Plan.")
 @frame.argument("plan_id", "PLAN_ID", "The Plan.")
-def show(plan_id: str) -> None:
+@frame.switch("--details", help="What Knitfab does not know of: how often its Runs are tried, and how long, and more.")
+def show(plan_id: str, details: bool) -> None:
     """Print a Plan as JSON."""
     with session.connected() as knit, session.refused(f"planId:{plan_id} is not found"):
-        output.print_json(knit.show_plan(plan_id))
+        output.print_json(knit.plan_details(plan_id) if details else knit.show_plan(plan_id))
 
 
 @click.command(

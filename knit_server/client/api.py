@@ -7,7 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, cast
 
-from knit_server.client import ids, transfer
+from knit_server.client import ids, imports, transfer
+from knit_server.client.imports import Import
 from knit_server.client.plans import PlanCalls
 from knit_server.client.profiles import Profile
 from knit_server.client.queries import EVERY, Depth, depths, each
@@ -109,6 +110,20 @@ class KnitClient(PlanCalls):
         return transfer.push(
             self._http, Path(source), tags, dereference=dereference, progress=progress, warn=warn, sent=sent
         )
+
+    def import_begin(self) -> Import:
+        """Begin a Data whose files are put into a folder of the server's machine, rather than sent.
+
+        Put them into the `folder` of what is returned, then send its `token` with `import_end`, within half an hour.
+        """
+        return imports.begin(self._http)
+
+    def import_end(self, token: str) -> shapes.DataDetail:
+        """Let the folder of an import become its Data; the Data is told as it stood before, and is done a little later.
+
+        May be repeated until then. Raises `InvalidInput` (the token, or the folder) or `Conflict` (the import is over).
+        """
+        return imports.end(self._http, token)
 
     def pull_archive(
         self,

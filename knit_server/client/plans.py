@@ -77,6 +77,27 @@ class PlanCalls:
         body = {"service_account": name}
         return cast("shapes.PlanDetail", self._http.json("set_service_account", body=body, planId=plan_id))
 
+    def set_retry(
+        self, plan_id: str, *, tries: int | None, wait: str | None = None, on: Iterable[str] = ()
+    ) -> shapes.Json:
+        """Set how often the Runs of a Plan are tried in all, or with None, only once; returns the Plan's details.
+
+        `wait` is the pause before each further attempt, like `30s`; without `on`, attempts follow `lost` and `stuck`.
+        """
+        if tries is None:
+            return cast("shapes.Json", self._http.json("unset_retry", planId=plan_id))
+        body = {"tries": tries, "wait": wait, "on": list(on) or None}
+        return cast("shapes.Json", self._http.json("set_retry", body=body, planId=plan_id))
+
+    def set_timeout(self, plan_id: str, timeout: str | None) -> shapes.Json:
+        """Set how long each attempt of a Plan's Runs may take, like `10m`, or with None, any time.
+
+        Returns the Plan's details.
+        """
+        if timeout is None:
+            return cast("shapes.Json", self._http.json("unset_timeout", planId=plan_id))
+        return cast("shapes.Json", self._http.json("set_timeout", body={"timeout": timeout}, planId=plan_id))
+
     def archive_plan(self, plan_id: str, *, undo: bool = False) -> shapes.PlanDetail:
         """Hide a Plan and let it match nothing any more, or undo that. Raises `Conflict` if that closes a cycle."""
         name = "unarchive_plan" if undo else "archive_plan"

@@ -2,7 +2,8 @@
 
     KnitError                  something a person can understand and act on
     ├── InvalidInput           the request, file or value itself is wrong
-    │   └── Unsupported        understood, but not offered (yet)
+    │   ├── Unsupported        understood, but not offered (yet)
+    │   └── Untrusted          a token that Knit did not give, or whose time is over
     ├── NotFound               no such Data, Plan, Run, image or path
     ├── Conflict               right in itself, but not in the present state
     │   ├── EquivalentPlan     the same Plan is registered already
@@ -39,6 +40,10 @@ class InvalidInput(KnitError):
 
 class Unsupported(InvalidInput):
     """The request is understood, but Knit does not offer it."""
+
+
+class Untrusted(InvalidInput):
+    """The request comes with a token that Knit did not give, or whose time is over."""
 
 
 class NotFound(KnitError):

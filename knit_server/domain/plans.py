@@ -24,6 +24,9 @@ from knit_server.domain.tags import Tag, Tags
 UPLOADED = "knit#uploaded"
 """Name of the built-in Plan whose Runs are uploads."""
 UPLOAD_PATH = "/upload"
+IMPORTED = "knit#imported"
+"""Name of the built-in Plan whose Runs are imports: Data that were put into a folder."""
+IMPORT_PATH = "/imported"
 LOG_PATH = "/log"
 
 MAX_ANNOTATION_KEY = 253
@@ -123,6 +126,11 @@ class Plan:
         return self.spec.retry if self.spec else None
 
     @property
+    def origin(self) -> str:
+        """What a Run of it is called if it is a built-in one, whose Data come from outside."""
+        return "import" if self.name == IMPORTED else "upload"
+
+    @property
     def inputs(self) -> tuple[Input, ...]:
         """Its inputs by path."""
         return self.spec.inputs if self.spec else ()
@@ -130,7 +138,9 @@ class Plan:
     @property
     def outputs(self) -> tuple[Output, ...]:
         """Its outputs by path, without the log."""
-        return self.spec.outputs if self.spec else (Output(path=UPLOAD_PATH, tags=()),)
+        if self.spec is not None:
+            return self.spec.outputs
+        return (Output(path=IMPORT_PATH if self.name == IMPORTED else UPLOAD_PATH, tags=()),)
 
     @property
     def log(self) -> Output | None:

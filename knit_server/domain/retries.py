@@ -116,12 +116,6 @@ def exceeded(timeout: int) -> str:
     return f"timed out after {times.format_duration(timeout)}"
 
 
-def summary(policy: RetryPolicy) -> str:
-    """Return a policy in a few words, for people."""
-    pause = f", {times.format_duration(policy.wait)} apart" if policy.wait else ""
-    return f"{policy.tries} {'try' if policy.tries == 1 else 'tries'}{pause}, on {', '.join(policy.on)}"
-
-
 def _word(text: str) -> str:
     if text in (end.value for end in End):
         return text

@@ -101,7 +101,11 @@ def is_allowed(old: Status, new: Status) -> bool:
     return new in TRANSITIONS[old] or (old is new and old not in TERMINAL)
 
 
-_SWITCHED = (Status.WAITING, Status.DEACTIVATED)
+SWITCHED: Mapping[bool, tuple[Status, Status]] = {
+    True: (Status.DEACTIVATED, Status.WAITING),
+    False: (Status.WAITING, Status.DEACTIVATED),
+}
+"""Whether a Plan is switched on -> which of its Runs change, and to what. It is no progress: `updated_at` stays."""
 
 
 def _move(
@@ -115,16 +119,6 @@ def _move(
     if new is run.status:  # nothing new: what ended it first stays its exit
         return replace(run, exit=run.exit or exit_)
     return replace(run, status=new, updated_at=now, exit=exit_ or run.exit)
-
-
-def activate(run: Run, now: int) -> Run:
-    """deactivated -> waiting: its Plan was switched on. Switching is no progress: `updated_at` stays."""
-    return replace(_move(run, Status.WAITING, now, only_from=_SWITCHED), updated_at=run.updated_at)
-
-
-def deactivate(run: Run, now: int) -> Run:
-    """waiting -> deactivated: its Plan was switched off. Switching is no progress: `updated_at` stays."""
-    return replace(_move(run, Status.DEACTIVATED, now, only_from=_SWITCHED), updated_at=run.updated_at)
 
 
 def prepare(run: Run, now: int) -> Run:
@@ -200,11 +194,11 @@ def retry(run: Run, now: int, *, active: bool, users: Sequence[RunId] = ()) -> R
     return replace(again, attempt=run.attempt + 1, exit=None)
 
 
-def refuse_retry_of_upload(run: Run) -> Conflict:
-    """Return why an upload cannot be tried again: it has no program, and its bytes came from outside."""
+def refuse_retry_of_upload(run: Run, what: str = "upload") -> Conflict:
+    """Return why an upload or import cannot be tried again: it has no program, and its bytes came from outside."""
     return Conflict(
-        f"Run {run.run_id} is an upload; there is no program that could be run again",
-        advice="Push the Data again: knit data push",
+        f"Run {run.run_id} is an {what}; there is no program that could be run again",
+        advice="Push the Data again: knit data push" if what == "upload" else "Import the Data again.",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tornado import web
 
 from knit_server.domain import images
-from knit_server.domain.editing import ServiceAccountChange
+from knit_server.domain.editing import RetryChange, ServiceAccountChange, TimeoutChange
 from knit_server.domain.errors import InvalidInput
 from knit_server.domain.paging import PlanPosition
 from knit_server.domain.views import DryRun
@@ -107,6 +107,34 @@ class PlanServiceAccount(KnitHandler):
     async def delete(self, plan_id: str) -> None:
         """Take it away."""
         await self.reply(codecs.plan_detail, plan_changes.edit, plan_id, ServiceAccountChange(None))
+
+
+class PlanRetry(KnitHandler):
+    """/plans/{planId}/retry"""
+
+    @web.authenticated
+    async def put(self, plan_id: str) -> None:
+        """Set the policy."""
+        await self.reply(dict, plan_changes.edit_own, plan_id, requests.retry_change(self.json_body()))
+
+    @web.authenticated
+    async def delete(self, plan_id: str) -> None:
+        """Take it away."""
+        await self.reply(dict, plan_changes.edit_own, plan_id, RetryChange(None))
+
+
+class PlanTimeout(KnitHandler):
+    """/plans/{planId}/timeout"""
+
+    @web.authenticated
+    async def put(self, plan_id: str) -> None:
+        """Set it."""
+        await self.reply(dict, plan_changes.edit_own, plan_id, requests.timeout_change(self.json_body()))
+
+    @web.authenticated
+    async def delete(self, plan_id: str) -> None:
+        """Take it away."""
+        await self.reply(dict, plan_changes.edit_own, plan_id, TimeoutChange(None))
 
 
 class PlanArchive(KnitHandler):

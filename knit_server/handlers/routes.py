@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from knit_server.handlers import data, events, files, health, images, lineage, lookup, plans, runs, why
+from knit_server.handlers import data, events, files, health, images, imports, lineage, lookup, plans, runs, why
 from knit_server.handlers.base import KnitHandler, NothingHere
 
 API = "/knit/api"
@@ -24,6 +24,8 @@ HANDLERS: Mapping[str, type[KnitHandler]] = {
     "/plans/{planId}/resources": plans.PlanResources,
     "/plans/{planId}/annotations": plans.PlanAnnotations,
     "/plans/{planId}/serviceaccount": plans.PlanServiceAccount,
+    "/plans/{planId}/retry": plans.PlanRetry,
+    "/plans/{planId}/timeout": plans.PlanTimeout,
     "/plans/{planId}/archive": plans.PlanArchive,
     "/plans/{planId}/details": plans.PlanDetails,
     "/plans/{planId}/graph": lineage.PlanGraph,
@@ -40,7 +42,11 @@ HANDLERS: Mapping[str, type[KnitHandler]] = {
     "/why": why.Why,
     "/resolve": lookup.Resolve,
     "/tags": lookup.Tags,
+    "/data/import/begin": imports.ImportBegin,
+    "/data/import/end": imports.ImportEnd,
     "/backend/data": data.PushData,
+    "/backend/data/import/begin": imports.ImportBegin,
+    "/backend/data/import/end": imports.ImportEnd,
     "/backend/data/{knitId}": data.PullData,
     "/backend/runs/{runId}/log": runs.RunLogs,
     "/openapi.json": health.Description,

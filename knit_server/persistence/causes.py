@@ -27,7 +27,7 @@ class Decision:
 
 
 def insert(tx: Transaction, cause_id: CauseId, kind: str, subject: str, now: int) -> None:
-    """Keep an outside event: `kind` is push, plan or tag, `subject` the Data or Plan it is about."""
+    """Keep an outside event: `kind` is push, import, plan or tag, `subject` the Data or Plan it is about."""
     tx.execute(sa.insert(tables.cause).values(cause_id=cause_id, kind=kind, subject=subject, at=now))
 
 

@@ -19,9 +19,9 @@ _run = tables.run
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """The right to work on a Run, until an instant in milliseconds."""
+    """The right to work on a Run, until an instant in milliseconds. Without an owner, nobody works on it until then."""
 
-    owner: str
+    owner: str | None
     until: int
 
 
@@ -171,10 +171,13 @@ def deleted_consumers(tx: Transaction, knit_ids: Iterable[str]) -> list[RunId]:
 
 
 def move_plan(tx: Transaction, plan_id: str, old: Status, new: Status, now: int) -> int:
-    """Switch all Runs of a Plan from `old` to `new` without touching `updated_at`; return how many there were."""
+    """Switch all Runs of a Plan from `old` to `new` (`domain.runs.SWITCHED`); return how many there were.
+
+    `updated_at` stays. What they waited for is forgotten: those that are off wait for the switch alone.
+    """
     moved = lock_in_order(tx, _run.c.plan_id == plan_id, _run.c.status == old.value)
     for some in batched(moved):
-        tx.execute(sa.update(_run).where(_run.c.run_id.in_(some)).values(status=new.value))
+        tx.execute(sa.update(_run).where(_run.c.run_id.in_(some)).values(status=new.value, note=None))
     events.record(tx, "run", [(run_id, {"status": new.value, "planId": plan_id}) for run_id in moved], now)
     return len(moved)
 

@@ -82,7 +82,7 @@ cause = Table(
     metadata,
     _seq(),
     Column("cause_id", Uuid, nullable=False, unique=True),
-    Column("kind", Text, nullable=False),  # push, plan, tag
+    Column("kind", Text, nullable=False),  # push, import, plan, tag
     Column("subject", Uuid, nullable=False),
     Column("at", BigInteger, nullable=False, index=True),
 )
@@ -241,6 +241,14 @@ nomination = Table(
         sqlite_where=text("pending = 1"),  # as the query says it: SQLite compares the texts
         postgresql_where=text("pending"),
     ),
+)
+
+signing_key = Table(  # of the tokens of imports
+    "signing_key",
+    metadata,
+    Column("key_id", Uuid, primary_key=True),
+    Column("secret", LargeBinary(256), nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
 )
 
 event = Table(

@@ -73,6 +73,10 @@ class TimeLimit:
         self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
     ) -> None:
         """The program has ended."""
+        self.lift()
+
+    def lift(self) -> None:
+        """Count no more: the program has ended, though hooks or the disk may hold up what follows."""
         if self._handle is not None:
             self._handle.cancel()
 

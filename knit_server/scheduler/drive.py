@@ -125,7 +125,7 @@ class Drive:
         elif not fresh and has_program:
             await self._begin_anew()
         if self.work.run.status in EXECUTING:
-            self._see(await (self._execute() if has_program else self._end(finish.CUT_OFF)))
+            self._see(await (self._execute() if has_program else self._end(finish.CUT_OFF[self.work.plan.name or ""])))
         if not self._may_end:  # once asked, storing may be repeated
             await self._agreed(self.work.run)
             self._may_end = True
@@ -204,7 +204,7 @@ class Drive:
             self._running = True
             with again.TimeLimit(self._host.timer, launch.timeout(self.work), self._kill) as limit:
                 self._host.checkpoint("started")
-                observation = await self._watched(seen)
+                observation = await self._watched(seen, limit)
             self._host.checkpoint("ended")
         finally:
             self._running = False
@@ -228,9 +228,11 @@ class Drive:
             self._host.checkpoint("put off")
             raise LetGo
 
-    async def _watched(self, seen: Started) -> Observation:
-        """Say that the program runs, once hooks agree, and return how it ended."""
+    async def _watched(self, seen: Started, limit: again.TimeLimit) -> Observation:
+        """Say that the program runs, once hooks agree, and return how it ended; its time is counted until then."""
         end = asyncio.ensure_future(self._ctx.executor.wait(self.work.attempt)) if self._telling.wanted else None
+        if end is not None:  # without hooks, nothing comes between its end and the end of the limit
+            end.add_done_callback(lambda _: limit.lift())
         try:
             agreed = end is None or await self._agreed_while_it_runs(end)
             run = await self._recorded(lambda: lifecycle.started(self._ctx, self.work, seen, agreed=agreed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from knit_server.content.door import translated
 from knit_server.content.restore import remove_tree
 from knit_server.domain.errors import KnitError, OutOfSpace, Unavailable
+from knit_server.domain.plans import IMPORTED, UPLOADED
 from knit_server.domain.runs import STUCK, Exit, Run, Status
 from knit_server.scheduler import launch, relief
 from knit_server.service import data as data_service
@@ -22,8 +24,11 @@ log = logging.getLogger("knit.scheduler")
 
 Checkpoint = Callable[[str], None]
 
-CUT_OFF = Exit(STUCK, "the upload was cut off")
-"""How an upload ends that nobody goes on with."""
+CUT_OFF = {
+    UPLOADED: Exit(STUCK, "the upload was cut off"),
+    IMPORTED: Exit(STUCK, "the import was not ended in time"),
+}
+"""How Runs of built-in Plans end that nobody goes on with."""
 
 _NAMED = 5  # files named in a remark; the others are counted
 
@@ -34,14 +39,16 @@ def finish(ctx: Context, work: Work, checkpoint: Checkpoint, remarks: Sequence[s
     `remarks` say what of the outputs is lost already. Nobody is woken before finished trees are in the cache: the next
     Run of a chain finds its inputs there.
     """
-    if work.plan.spec is None:
-        data_service.fail_upload(ctx, work.run.run_id, CUT_OFF.message)
+    if work.plan.name is not None and not (work.plan.name == IMPORTED and work.run.status is Status.COMPLETING):
+        data_service.fail_upload(ctx, work.run.run_id, CUT_OFF[work.plan.name].message)
+        with contextlib.suppress(KnitError):  # the sweep will tidy up
+            tidy(ctx, work)
         return lifecycle.present(ctx, work.run.run_id)
     with ctx.signals.deferred():
         run, snapshots = _end(ctx, work, checkpoint, remarks)
         checkpoint("finished")
         try:
-            if run.status is Status.DONE:
+            if run.status is Status.DONE and work.plan.spec is not None:  # others may still write to an import
                 _adopt(ctx, work, snapshots)
             checkpoint("adopted")
             tidy(ctx, work)

@@ -145,6 +145,7 @@ class Scheduler:
             await self._stopping.wait()
         finally:
             unsubscribe()
+            self._alarm.set(None)
             driven = list(self._drives)
             for task in self._tasks:
                 task.cancel()
@@ -222,13 +223,13 @@ class Scheduler:
         for run_id, drive in self._drives.items():
             drive.look(standing.get(run_id))
         self._keep()  # a machine that slept finds its own leases run out
+        self._alarm.set(again.next_at(self.ctx))  # asked first: what is due in between is seen below, or rings
         owed, self._owed = self._owed, False
         self._room.forget()
         works = lifecycle.take_over(self.ctx, self._choose_begun, busy=self._is_driven)
         self._room.settle({work.run.run_id: lifecycle.needs(work.plan) for work in works})
         for work in works:
             self._drive(work, fresh=False)
-        self._alarm.set(again.next_at(self.ctx))
         if owed and not self._owed:
             self._wake(frozenset({LAUNCH}))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from knit_server.domain.errors import KnitError
-from knit_server.persistence import contents
+from knit_server.persistence import contents, garbage
 from knit_server.service.context import Context
 
 SCARCE = 2 << 30
@@ -47,10 +47,15 @@ def _database(ctx: Context) -> Check:
 def _store(ctx: Context) -> Check:
     with ctx.db.read() as tx:
         newest = contents.newest_manifest(tx)
+        unmapped = garbage.unmapped(tx, "", 1)
+        waiting, size = garbage.waiting(tx)
+    for _, manifest in unmapped:  # if it cannot be read, no pack is deleted: nobody knows which ones it needs
+        ctx.store.manifest(manifest)
+    deleted = f"; {waiting} deleted contents, of {size / (1 << 30):.1f} GiB, are kept for a while" if waiting else ""
     if newest is None:
-        return Check(name="store", level="ok", told="nothing is stored yet")
+        return Check(name="store", level="ok", told="nothing is stored" + (deleted or " yet"))
     ctx.store.manifest(newest)
-    return Check(name="store", level="ok", told="what was stored last can be read")
+    return Check(name="store", level="ok", told="what was stored last can be read" + deleted)
 
 
 def _disk(ctx: Context) -> Check:

@@ -225,13 +225,18 @@ def _begin_upload(ctx: Context) -> tuple[Run, KnitId]:
 
 
 def upload_plan(ctx: Context, tx: Transaction) -> PlanId:
-    """Return the id of the built-in Plan whose Runs are uploads, registering it the first time."""
-    found = plans.named(tx, UPLOADED)
+    """Return the id of the built-in Plan whose Runs are uploads."""
+    return built_in_plan(ctx, tx, UPLOADED)
+
+
+def built_in_plan(ctx: Context, tx: Transaction, name: str) -> PlanId:
+    """Return the id of the built-in Plan of that name, registering it the first time."""
+    found = plans.named(tx, name)
     if found is None:
-        tx.lock_matching()  # two first uploads at once must not both register it
-        found = plans.named(tx, UPLOADED)
+        tx.lock_matching()  # two first ones at once must not both register it
+        found = plans.named(tx, name)
     if found is None:
-        found = Plan(plan_id=PlanId(ctx.new_id()), name=UPLOADED)
+        found = Plan(plan_id=PlanId(ctx.new_id()), name=name)
         plans.insert(tx, found, ctx.now())
     return found.plan_id
 

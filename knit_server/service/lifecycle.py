@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from knit_server.domain import resources, retries
 from knit_server.domain import runs as edges
 from knit_server.domain.data import Content, Data
-from knit_server.domain.plans import Plan
+from knit_server.domain.plans import IMPORTED, Plan
 from knit_server.domain.runs import TERMINAL, Assignment, Exit, Run, Status
 from knit_server.executors.base import AttemptId, Started
 from knit_server.persistence import Transaction, data, events, leases, plans, runs
@@ -133,8 +133,8 @@ def take_over(ctx: Context, choose: Choose, *, busy: Busy = lambda run_id: False
     begun = (*EXECUTING, Status.COMPLETING, Status.ABORTING)
     with ctx.db.write() as tx:
         found = leases.abandoned(tx, (Status.READY,), ctx.now()) + leases.available(tx, begun, ctx.now())
-        found = [run for run in found if not busy(run.run_id)]
         known = plans.many(tx, {run.plan_id for run in found})
+        found = [run for run in found if not busy(run.run_id) and not _lies_elsewhere(ctx, known[run.plan_id], run)]
         taken: list[Run] = []
         choice: bool | str = True
         for run in found:
@@ -151,6 +151,12 @@ def take_over(ctx: Context, choose: Choose, *, busy: Busy = lambda run_id: False
         leases.take(tx, [run.run_id for run in taken if run.status is Status.READY], _lease(ctx))
         leases.inherit(tx, [run.run_id for run in taken if run.status is not Status.READY], _lease(ctx))
         return _works(tx, taken)
+
+
+def _lies_elsewhere(ctx: Context, plan: Plan, run: Run) -> bool:
+    """Whether this is an import to be stored, whose folder is in the home of another server."""
+    ended = plan.name == IMPORTED and run.status is Status.COMPLETING
+    return ended and not ctx.folder(AttemptId(run.run_id, run.attempt)).path.exists()
 
 
 def free_all(ctx: Context, *, alone: bool = False) -> None:
@@ -263,7 +269,8 @@ def finish(ctx: Context, work: Work, snapshots: Mapping[str, Snapshot], remark: 
         leases.drop(tx, [run.run_id])
         if end.status is Status.DONE:
             made = data.many(tx, [each.knit_id for each in work.made])
-            projection.nominate_data(ctx, tx, made.values(), projection.Cause(run.cause, run.hops + 1))
+            hops = run.hops + (work.plan.spec is not None)  # an import is an event of its own
+            projection.nominate_data(ctx, tx, made.values(), projection.Cause(run.cause, hops))
         return end
 
 

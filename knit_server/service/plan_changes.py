@@ -8,12 +8,12 @@ from __future__ import annotations
 from knit_server.domain.editing import Change, ResourceChange
 from knit_server.domain.errors import NotFound
 from knit_server.domain.plans import Plan
-from knit_server.domain.runs import Status
+from knit_server.domain.runs import SWITCHED
 from knit_server.domain.views import PlanView
 from knit_server.persistence import Transaction, events, plans, runs, tags
 from knit_server.service import projection
 from knit_server.service.context import Context
-from knit_server.service.plans import refuse_cycle, show
+from knit_server.service.plans import details, refuse_cycle, show
 from knit_server.service.signals import FINISH, LAUNCH, NEEDS
 
 
@@ -34,6 +34,12 @@ def edit(ctx: Context, plan_id: str, change: Change) -> PlanView:
     return show(ctx, plan_id)
 
 
+def edit_own(ctx: Context, plan_id: str, change: Change) -> dict[str, object]:
+    """Like `edit`, but return the Plan's details: for what Knit alone knows of."""
+    edit(ctx, plan_id, change)
+    return details(ctx, plan_id)
+
+
 def archive(ctx: Context, plan_id: str) -> PlanView:
     """Put a Plan into the archive: it matches nothing any more, and its waiting Runs are deactivated.
 
@@ -43,7 +49,7 @@ def archive(ctx: Context, plan_id: str) -> PlanView:
         tx.lock_matching()
         if not _user_plan(tx, plan_id).archived:
             plans.archive(tx, plan_id, ctx.now())
-            runs.move_plan(tx, plan_id, Status.WAITING, Status.DEACTIVATED, ctx.now())
+            runs.move_plan(tx, plan_id, *SWITCHED[False], ctx.now())
             events.record(tx, "plan", [(plan_id, {"change": "archived"})], ctx.now())
             tx.announce(FINISH)  # hooks of its Runs may just be asked
     return show(ctx, plan_id)
@@ -63,7 +69,7 @@ def unarchive(ctx: Context, plan_id: str) -> PlanView:
             events.record(tx, "plan", [(plan_id, {"change": "unarchived"})], ctx.now())
             back = plans.get(tx, plan_id)
             if back.active:
-                runs.move_plan(tx, plan_id, Status.DEACTIVATED, Status.WAITING, ctx.now())
+                runs.move_plan(tx, plan_id, *SWITCHED[True], ctx.now())
                 tx.announce(LAUNCH)
             projection.nominate_plan(ctx, tx, back, projection.open_cause(ctx, tx, "plan", plan_id))
     return show(ctx, plan_id)

@@ -14,7 +14,7 @@ from knit_server.domain.matching import anchor_of
 from knit_server.domain.paging import Page, PlanPosition
 from knit_server.domain.plans import Output, Plan, PlanSpec
 from knit_server.domain.retries import RetryPolicy
-from knit_server.domain.runs import Status
+from knit_server.domain.runs import SWITCHED
 from knit_server.domain.tags import SYSTEM_KEYS, TRANSIENT, Tag
 from knit_server.domain.views import THIS_PLAN, DryRun, PlanView
 from knit_server.persistence import causes, data, events, plans, runs, tags
@@ -122,8 +122,7 @@ def set_active(ctx: Context, plan_id: str, active: bool) -> PlanView:
                 f"Plan {plan_id} is archived", advice=f"Take it out of the archive: knit plan archive --undo {plan_id}"
             )
         plans.set_active(tx, plan_id, active)
-        old, new = (Status.DEACTIVATED, Status.WAITING) if active else (Status.WAITING, Status.DEACTIVATED)
-        runs.move_plan(tx, plan_id, old, new, ctx.now())
+        runs.move_plan(tx, plan_id, *SWITCHED[active], ctx.now())
         events.record(tx, "plan", [(plan_id, {"change": "active" if active else "inactive"})], ctx.now())
         tx.announce(LAUNCH, FINISH)
     return show(ctx, plan_id)

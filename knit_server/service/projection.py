@@ -35,7 +35,7 @@ class Cause:
 
 
 def open_cause(ctx: Context, tx: Transaction, kind: str, subject: str) -> Cause:
-    """Record an outside event: kind is push, plan or tag."""
+    """Record an outside event: kind is push, import, plan or tag."""
     cause_id = CauseId(ctx.new_id())
     causes.insert(tx, cause_id, kind, subject, ctx.now())
     return Cause(cause_id, 0)

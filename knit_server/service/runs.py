@@ -13,10 +13,11 @@ from knit_server.domain.data import Data
 from knit_server.domain.errors import Conflict, NotFound, Unavailable
 from knit_server.domain.ids import KnitId, RunId
 from knit_server.domain.paging import Order, Page, RunPosition
+from knit_server.domain.plans import IMPORTED
 from knit_server.domain.runs import Exit, Run, Status
 from knit_server.domain.views import RunView
 from knit_server.executors.base import AttemptId
-from knit_server.persistence import Transaction, data, plans, queries, runs
+from knit_server.persistence import Transaction, data, leases, plans, queries, runs
 from knit_server.service import views
 from knit_server.service.context import Context
 from knit_server.service.signals import FINISH, LAUNCH
@@ -96,11 +97,14 @@ def _stop(ctx: Context, run_id: str, edge: Callable[[Run], Run]) -> RunView:
     with ctx.db.write() as tx:
         run = runs.lock(tx, run_id)
         stopped = edge(run)
-        if plans.get(tx, run.plan_id).spec is None and stopped.status is Status.COMPLETING:
+        plan = plans.get(tx, run.plan_id)
+        if plan.spec is None and stopped.status is Status.COMPLETING:
             raise Conflict(
-                f"Run {run_id} is an upload; it cannot be completed before all of it is here",
+                f"Run {run_id} is an {plan.origin}; it cannot be completed before all of it is here",
                 advice=f"Stop it for good: knit run stop --fail {run_id}",
             )
+        if plan.name == IMPORTED:
+            leases.drop(tx, [run_id])  # nobody works on it who could end it
         if stopped.status is not run.status:
             runs.move(tx, run, stopped)
         tx.announce(FINISH)
@@ -132,7 +136,7 @@ def retry(ctx: Context, run_id: str, *, downstream: bool = False) -> RunView:
         run = _existing(tx, run_id)
         plan = plans.get(tx, run.plan_id)
         if plan.spec is None:
-            raise edges.refuse_retry_of_upload(run)
+            raise edges.refuse_retry_of_upload(run, plan.origin)
         edges.retry(run, ctx.now(), active=plan.active)  # before anything is deleted for it
         run = _cleared(ctx, tx, run, downstream=downstream)
         made, users = _made(tx, run_id)

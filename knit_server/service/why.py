@@ -133,6 +133,8 @@ def _run_facts(ctx: Context, tx: Transaction, run: Run) -> rules.RunFacts:
         image_digest=execution.image_digest,
         sandbox=execution.sandbox,
         losses=execution.losses or 0,
+        tries=execution.tries or 0,
+        again_at=execution.again_at,
         made=tuple(each.knit_id for each in made),
         receipts=_receipts(tx, cause_id=run.cause, plan_id=run.plan_id) if run.cause is not None else (),
     )

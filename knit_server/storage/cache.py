@@ -129,7 +129,8 @@ class TreeCache:
     def ids(self) -> list[str]:
         """Return the content ids of all trees that are here."""
         with translated(f"listing the cache {show(str(self._root))}"):
-            return ["b3:" + item.name for item in os.scandir(self._root / "trees")]
+            names = ["b3:" + item.name for item in os.scandir(self._root / "trees")]
+        return [name for name in names if is_id(name)]
 
     def drop(self, content_id: str) -> bool:
         """Delete a tree, unless it is pinned; returns whether it is gone by this."""
@@ -252,7 +253,7 @@ class _Cached:
 
 def _hex(content_id: str) -> str:
     if not is_id(content_id):
-        raise InvalidInput(f"{content_id!r} is no content id")
+        raise InvalidInput(f"{content_id!r} is no content id", advice="Ask for the tree of a Data that has content.")
     return content_id[3:]
 
 

@@ -22,7 +22,7 @@ def manifest(name: str) -> str:
 
 def _key(prefix: str, name: str) -> str:
     if not is_id(name):
-        raise InvalidInput(f"{name!r} is no name that a store gives")
+        raise InvalidInput(f"{name!r} is no name that a store gives", advice="Take one that it lists.")
     return f"{prefix}{name[3:5]}/{name[3:]}"
 
 

@@ -130,7 +130,7 @@ class TreeFile(io.RawIOBase):
         """Move; beyond the end is allowed and reads nothing."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._entry.size}[whence]
         if base + offset < 0:
-            raise InvalidInput("a position before the file's start")
+            raise InvalidInput("a position before the file's start", advice="Positions go from 0.")
         self._at = base + offset
         return self._at
 

@@ -140,7 +140,7 @@ class Store:
     def delete_stray(self, stray: Stored) -> None:
         """Delete something that `strays` listed. Raises `InvalidInput` for a pack or manifest."""
         if keys.name(stray.key) is not None:
-            raise InvalidInput(f"{stray.key} is a pack or manifest")
+            raise InvalidInput(f"{stray.key} is a pack or manifest", advice="Only what is left over is deleted so.")
         self._objects.delete(stray.key)
 
 

@@ -15,6 +15,7 @@ TAR = "application/x-tar"
 LOG = "application/octet-stream"
 LINES = "application/x-ndjson"
 EVENTS = "text/event-stream"
+JWT = "application/jwt"
 
 API_VERSION = "1.1.0"
 """Of the table below: the first number changes where an old client could break, the second where something is new."""
@@ -131,6 +132,22 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Take the service account from a Plan.",
     ),
     Endpoint(
+        name="set_retry", method="PUT", path="/plans/{planId}/retry", request="RetryPolicy", response="Json",
+        summary="Set how often the Runs of a Plan are tried, as a whole; the answer is that of its details.",
+    ),
+    Endpoint(
+        name="unset_retry", method="DELETE", path="/plans/{planId}/retry", response="Json",
+        summary="Try the Runs of a Plan once, as before it said otherwise; the answer is that of its details.",
+    ),
+    Endpoint(
+        name="set_timeout", method="PUT", path="/plans/{planId}/timeout", request="Timeout", response="Json",
+        summary="Set how long each attempt of a Plan's Runs may take; the answer is that of its details.",
+    ),
+    Endpoint(
+        name="unset_timeout", method="DELETE", path="/plans/{planId}/timeout", response="Json",
+        summary="Let the Runs of a Plan take as long as they like; the answer is that of its details.",
+    ),
+    Endpoint(
         name="archive_plan", method="PUT", path="/plans/{planId}/archive", response="PlanDetail",
         summary="Archive a Plan: it is hidden and matches nothing; what it made stays.",
     ),
@@ -222,6 +239,22 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         name="backend_run_log", method="GET", path="/backend/runs/{runId}/log", query=("follow",), response=LOG,
         summary="The same as GET /runs/{runId}/log, where Knitfab's backend has it.",
+    ),
+    Endpoint(
+        name="import_begin", method="POST", path="/data/import/begin", response=JWT,
+        summary="Begin an import: the answer is a token, whose sub is an empty folder to put files into.",
+    ),
+    Endpoint(
+        name="import_end", method="POST", path="/data/import/end", request=JWT, response="DataDetail",
+        summary="End an import: the folder of the token becomes a Data.",
+    ),
+    Endpoint(
+        name="backend_import_begin", method="POST", path="/backend/data/import/begin", response=JWT,
+        summary="The same as POST /data/import/begin, where Knitfab's backend has it.",
+    ),
+    Endpoint(
+        name="backend_import_end", method="POST", path="/backend/data/import/end", request=JWT, response="DataDetail",
+        summary="The same as POST /data/import/end, where Knitfab's backend has it.",
     ),
     Endpoint(
         name="openapi", method="GET", path="/openapi.json", response="Json",

@@ -13,10 +13,12 @@ from knit_server.domain.errors import (
     NotFound,
     OutOfSpace,
     Unavailable,
+    Untrusted,
 )
 from knit_server.wire import shapes
 
 _STATUS: tuple[tuple[type[KnitError], int], ...] = (
+    (Untrusted, 401),
     (InvalidInput, 400),
     (NotFound, 404),
     (Conflict, 409),

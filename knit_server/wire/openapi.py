@@ -19,6 +19,7 @@ from knit_server.wire.endpoints import (
     CONTENT_ID_HEADER,
     ENDPOINTS,
     JSON,
+    JWT,
     TAR_GZ,
     Endpoint,
 )
@@ -208,7 +209,7 @@ def _content(body: str, components: Schema) -> Schema:
     if " or " in body:
         return {media: told for each in body.split(" or ") for media, told in _content(each, components).items()}
     if "/" in body:
-        return {body: {"schema": {"type": "string"} if body.startswith("text/") else {}}}
+        return {body: {"schema": {"type": "string"} if body == JWT or body.startswith("text/") else {}}}
     name = body.strip("[]")
     inner = schema(getattr(shapes, name), components)
     return {JSON: {"schema": {"type": "array", "items": inner} if body.startswith("[") else inner}}

@@ -45,6 +45,8 @@ class _PlanReader(Reader):
             Kind.OUTPUTS: self._mounts,
             Kind.LOG: self._log,
             Kind.AMOUNTS: self._resources,
+            Kind.DURATION: self.text,
+            Kind.RETRY: self._retry,
             Kind.WISHES: self._on_node,
         }
         self._members = {key.name: readers[key.kind] for key in planschema.PLAN}
@@ -103,6 +105,19 @@ class _PlanReader(Reader):
 
     def _resources(self, name: str, node: yaml.Node) -> dict[str, str]:
         return {key: self.text(f"{name}.{key}", value) for key, (_, value) in self.pairs(name, node).items()}
+
+    def _retry(self, name: str, node: yaml.Node) -> Json:
+        found = self._known(name, node, planschema.names(planschema.RETRY))
+        read: dict[str, Callable[[str, yaml.Node], object]] = {
+            "tries": self._count, "wait": self.text, "on": self.texts,
+        }  # fmt: skip
+        return {word: read[word](f"{name}.{word}", value) for word, value in found.items() if not is_null(value)}
+
+    def _count(self, name: str, node: yaml.Node) -> int:
+        word = self.text(name, node)
+        if not (word.isascii() and word.isdecimal() and len(word) < 10):
+            raise self.wrong(node, f"{name} must be a number, not {word!r}")
+        return int(word)
 
     def _on_node(self, name: str, node: yaml.Node) -> dict[str, list[str]]:
         found = self._known(name, node, planschema.names(planschema.WISHES))

@@ -9,6 +9,7 @@ import enum
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from knit_server.domain import retries
 from knit_server.wire import requests
 from knit_server.wire.shapes import Json
 
@@ -24,6 +25,10 @@ class Kind(enum.Enum):
     LOG = "tags that are given"
     TAGS = "a list of tags"
     AMOUNTS = "quantities by name"
+    COUNT = "a number"
+    DURATION = "a duration"
+    ENDS = "a list of ends"
+    RETRY = "how often, how far apart, and after which ends"
     WISHES = "lists of labels by how strongly they are wished for"
 
 
@@ -56,6 +61,11 @@ PLAN: tuple[Key, ...] = (
         name="resources", kind=Kind.AMOUNTS,
         about="What each Run asks for; cpu is 1 and memory 1Gi if left out. May be changed later.",
     ),
+    Key(name="retry", kind=Kind.RETRY, about="How often each Run is tried. May be changed later."),
+    Key(
+        name="timeout", kind=Kind.DURATION,
+        about="How long each attempt of a Run may take, like 10m or 2h; no limit if left out. May be changed later.",
+    ),
     Key(name="on_node", kind=Kind.WISHES, about="Labels of the nodes that its Runs go to."),
     Key(name="service_account", kind=Kind.TEXT, about="The service account of its Runs. May be changed later."),
 )  # fmt: skip
@@ -78,6 +88,19 @@ WISHES: tuple[Key, ...] = (
 """The keys of `on_node`."""
 
 
+RETRY: tuple[Key, ...] = (
+    Key(name="tries", kind=Kind.COUNT, required=True, about="Attempts in all, the first one included."),
+    Key(name="wait", kind=Kind.DURATION, about="The pause before each further attempt, like 30s; none if left out."),
+    Key(
+        name="on",
+        kind=Kind.ENDS,
+        about="After which ends there is another attempt: exit (any code but 0), exit:CODE, lost, stuck, timeout; "
+        "lost and stuck if left out.",
+    ),
+)
+"""The keys of `retry`."""
+
+
 def names(keys: Iterable[Key]) -> list[str]:
     """Return the names of `keys`."""
     return [key.name for key in keys]
@@ -97,6 +120,7 @@ def schema() -> Json:
         "definitions": {
             "text": {"type": ["string", "number", "boolean"]},  # whatever YAML makes of it, it is taken as written
             "texts": {"type": ["array", "null"], "items": {"$ref": "#/definitions/text"}},
+            "duration": {"type": "string", "pattern": r"^\s*\+?((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+\s*$"},
             "path": {"type": "string", "pattern": r"^(/(?!\.{1,2}(/|$))[^/]+)+/?$"},
             "askedTag": _tag(r"^(?!\s*knit#(?!(id|timestamp)\s*:))[^:]*:"),
             "givenTag": _tag(r"^(?!\s*knit#)[^:]*:"),
@@ -122,6 +146,8 @@ def _member(key: Key, tag: str) -> Json:
     if key.kind is Kind.BOOL:
         words = [form for word in requests.BOOLS for form in (word, word.capitalize(), word.upper())]
         return {"enum": [True, False, None, *dict.fromkeys(words)]}
+    if key.kind is Kind.DURATION:
+        return {"anyOf": [{"$ref": "#/definitions/duration"}, {"type": "null"}]}
     if key.kind is Kind.TAGS:
         required = {"minItems": 1} if tag == "askedTag" else {}
         return {"type": ["array", "null"], **required, "items": {"$ref": f"#/definitions/{tag}"}}
@@ -151,5 +177,12 @@ _NESTED: dict[Kind, Callable[[], Json]] = {
     Kind.OUTPUTS: lambda: _mounts("givenTag", required=False),
     Kind.LOG: lambda: _nullable(_object(LOG, "givenTag")),
     Kind.AMOUNTS: lambda: {"type": ["object", "null"], "additionalProperties": {"type": ["string", "number"]}},
+    Kind.COUNT: lambda: {"type": "integer", "minimum": 1, "maximum": retries.MAX_TRIES},
+    Kind.ENDS: lambda: {
+        "type": ["array", "null"],
+        "minItems": 1,
+        "items": {"type": "string", "pattern": rf"^({'|'.join(retries.words())}|exit:[1-9][0-9]{{0,2}})$"},
+    },
+    Kind.RETRY: lambda: _nullable(_object(RETRY)),
     Kind.WISHES: lambda: _nullable(_object(WISHES)),
 }

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from knit_server.domain import editing, images, plans, tags, times
 from knit_server.domain.errors import InvalidInput, Unsupported
+from knit_server.domain.retries import RetryPolicy
 from knit_server.domain.tags import Tag
 
 _T = TypeVar("_T")
@@ -40,6 +41,8 @@ def plan_spec(json: object) -> plans.PlanSpec:
         resources=_resources(members.get("resources")),
         annotations=_annotations("annotations", members),
         service_account=_optional_text("service_account", members.get("service_account")),
+        retry=None if members.get("retry") is None else _retry(members.get("retry")),
+        timeout=None if members.get("timeout") is None else _duration("timeout", members.get("timeout")),
     )
 
 
@@ -74,6 +77,16 @@ def service_account(json: object) -> editing.ServiceAccountChange:
     """Read the service account that a Plan shall have. Raises `InvalidInput`."""
     name = _object("the change", json).get("service_account")
     return editing.ServiceAccountChange(_text("service_account", name))
+
+
+def retry_change(json: object) -> editing.RetryChange:
+    """Read the policy by which the Runs of a Plan shall be tried. Raises `InvalidInput`."""
+    return editing.RetryChange(_retry(json))
+
+
+def timeout_change(json: object) -> editing.TimeoutChange:
+    """Read how long an attempt of a Plan's Runs may take. Raises `InvalidInput`."""
+    return editing.TimeoutChange(_duration("timeout", _object("the change", json).get("timeout")))
 
 
 def tags_of_query(texts: Iterable[str]) -> tuple[Tag, ...]:
@@ -276,6 +289,21 @@ def _resources(value: object) -> dict[str, str]:
         else:
             found[name] = _text(f"resources.{name}", quantity)
     return found
+
+
+def _retry(value: object) -> RetryPolicy:
+    members = _object("retry", value)
+    tries = members.get("tries")
+    if not isinstance(tries, int) or isinstance(tries, bool):
+        raise InvalidInput("retry.tries is missing or no number", advice="Write how often a Run is tried in all.")
+    wait = 0 if members.get("wait") is None else _duration("retry.wait", members["wait"])
+    if members.get("on") is None:
+        return RetryPolicy(tries=tries, wait=wait)
+    return RetryPolicy(tries=tries, wait=wait, on=tuple(_texts("retry.on", members["on"])))
+
+
+def _duration(name: str, value: object) -> int:
+    return _named(name, times.parse_duration, _text(name, value))
 
 
 def _refuse_system_key(key: str) -> str:

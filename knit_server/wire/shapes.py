@@ -307,6 +307,8 @@ class PlanSpec(TypedDict):
     resources: NotRequired[dict[str, str] | None]
     on_node: NotRequired[OnNode | None]
     service_account: NotRequired[str | None]
+    retry: NotRequired[RetryPolicy | None]
+    timeout: NotRequired[str | None]
 
 
 class ResourceChange(TypedDict, total=False):
@@ -328,6 +330,20 @@ class ServiceAccount(TypedDict):
     """The service account of a Plan."""
 
     service_account: str
+
+
+class RetryPolicy(TypedDict):
+    """How often a Run is tried in all, the pause before each further attempt (`30s`), and after which ends."""
+
+    tries: int
+    wait: NotRequired[str | None]
+    on: NotRequired[list[str] | None]
+
+
+class Timeout(TypedDict):
+    """How long an attempt may take, like `10m`."""
+
+    timeout: str
 
 
 class ImageName(TypedDict):

@@ -205,6 +205,15 @@ active: true
 resources:
 {resources}
 
+# How often a Run is tried, how far apart, and after which ends: exit (any code but 0), exit:CODE, lost, stuck, timeout.
+# retry:
+#   tries: 3
+#   wait: 30s
+#   on: [lost, stuck]
+#
+# How long each attempt of a Run may take.
+# timeout: 2h
+
 # Only where Runs are executed by Kubernetes: nodes to run on, by label. With `may`, tainted nodes are allowed;
 # with `prefer`, nodes are chosen if possible; with `must`, there are no others.
 # on_node:

@@ -129,8 +129,7 @@ class Session:
         code = process.wait(PATIENCE)
         text = shown.decode().replace("\r\n", "\n").replace("\x1b", "␛")
         given = "".join(f"{name}={value} " for name, value in within.items())
-        text = self.normal.of(re.sub(r"(now|\d+[smhd] ago) *", "<ago>  ", text))
-        self._step(f"{given}knit {words} > /dev/tty", text, "", code)
+        self._step(f"{given}knit {words} > /dev/tty", self.normal.of(text), "", code)
 
     def start(self) -> None:
         """Start the server; what it says."""
@@ -219,6 +218,10 @@ def start(at: Session) -> None:
     at.knit("init nowhere")
     at.knit("init profile.broken")
     at.note("A server, and a profile of it.")
+    for words in ("--keyfile key.pem", "--host 0.0.0.0 --anonymous-loopback", "--port many", "--prot 1", "--port"):
+        at.knit(f"serve {words}")
+    at.knit("serve --config nowhere.toml")
+    at.knit("serve --show-config --port 9000", show=lambda text: "".join(text.splitlines(keepends=True)[:6]) + "...\n")
     at.start()
     at.knit(f"serve --home {at.server.home} --port 0")
     at.knit(f"init {at.server.handout}")
@@ -268,8 +271,6 @@ def data(at: Session) -> None:
     at.knit("data push")
     for form in ("json", "table", "wide", "name"):
         at.knit(f"data find -t kind:pictures --output {form}")
-    at.terminal("data find --output table")
-    at.terminal("data find --output table", NO_COLOR="1")
     at.knit("data find --since 2026-01-01 --duration 30m")
     at.knit("data find --transient yes --limit 1")
     at.knit("data find --transient maybe")
@@ -328,6 +329,10 @@ def plans(at: Session) -> None:
     for form in ("table", "wide", "name"):
         at.knit(f"plan find --image act --output {form}", unordered=True)
     at.knit("plan find --in-tag kind:pictures --out-tag kind:copied --active yes")
+    at.knit(f"plan active no {copying}", show=only("active"))
+    for within in ({}, {"NO_COLOR": "1"}):
+        at.terminal("plan find --in-tag kind:pictures --output table", **within)
+    at.knit(f"plan active yes {copying}", show=only("active"))
     at.knit("plan find --image act:2")
     at.knit("plan find --image UPPER")
     at.knit("plan find --active maybe")
@@ -342,6 +347,11 @@ def plans(at: Session) -> None:
         at.knit(f"plan annotate {copying} {words}".rstrip(), show=only("annotations"))
     for words in ("--set robot", "--unset", "", "--set a --unset"):
         at.knit(f"plan serviceaccount {copying} {words}".rstrip(), show=only("service_account"))
+    for words in ("--tries 3 --wait 30s --on exit:2 --on lost", "--unset", "", "--tries few", "--tries 0",
+                  "--unset --tries 2"):  # fmt: skip
+        at.knit(f"plan retry {copying} {words}".rstrip())
+    for words in ("--set 2h", "--unset", "", "--set 1ms"):
+        at.knit(f"plan timeout {copying} {words}".rstrip())
     for words in (f"no {copying}", f"yes {copying}", f"maybe {copying}", copying):
         at.knit(f"plan active {words}", show=only("active"))
     at.knit(f"plan archive {copying}", show=only("active", "archived"))

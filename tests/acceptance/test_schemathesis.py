@@ -46,6 +46,10 @@ CHECKS = [
 ]  # fmt: skip
 
 
+TOKENS = {"import_begin", "backend_import_begin"}
+"""Whose answer schemathesis takes for JSON: it counts application/jwt as such."""
+
+
 def archive(files: dict[str, bytes], mode: str) -> bytes:
     """A tar of files."""
     buffer = io.BytesIO()
@@ -67,6 +71,9 @@ def archives(mode: str) -> st.SearchStrategy[bytes]:
 
 schemathesis.openapi.media_type("application/tar+gzip", archives("w:gz"))
 schemathesis.openapi.media_type("application/x-tar", archives("w"))
+schemathesis.openapi.media_type(
+    "application/jwt", st.from_regex(rb"[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]*){0,3}", fullmatch=True)
+)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +118,8 @@ def test_answers_are_as_described(server: Server, api: Any, known: dict[str, lis
         if name == "apply_plan" and chance.draw(st.booleans()):
             case.body = PLAN | {"args": chance.draw(st.lists(st.text(max_size=3), max_size=2))}
         case.call_and_validate(
-            base_url=server.profile["apiRoot"], timeout=20, checks=CHECKS,
+            base_url=server.profile["apiRoot"], timeout=20,
+            checks=[each for each in CHECKS if name not in TOKENS or each is not checks.response_schema_conformance],
             headers={"Authorization": f"token {server.profile['token']}"},
         )  # fmt: skip
 

@@ -95,6 +95,11 @@ def test_the_schema_is_one() -> None:
         "image: x\ninputs: [{path: /in, tags: ['a:1']}]\nactive: perhaps",
         "image: x\ninputs: [{path: /in, tags: ['a:1']}]\nargs: python",
         "image: x\ninputs: {a: {path: /in, tags: ['a:1']}}",
+        "image: x\ninputs: [{path: /in, tags: ['a:1']}]\nretry: {wait: 3s}",
+        "image: x\ninputs: [{path: /in, tags: ['a:1']}]\nretry: {tries: 0}",
+        "image: x\ninputs: [{path: /in, tags: ['a:1']}]\nretry: {tries: 2, wait: 30}",
+        "image: x\ninputs: [{path: /in, tags: ['a:1']}]\nretry: {tries: 2, 'on': [oom]}",
+        "image: x\ninputs: [{path: /in, tags: ['a:1']}]\ntimeout: 2 days",
     ],
 )
 def test_both_refuse(text: str) -> None:
@@ -110,6 +115,7 @@ def test_both_refuse(text: str) -> None:
         "image: x\ninputs: [{path: /in/, tags: ['a:1', ':', 'knit#id:x', 'knit#timestamp:2026-01-31T00:00:00Z']}]",
         "image: x\ninputs: [{path: /..in/.b, tags: ['a:1']}]\noutputs:\nlog:\nargs: [1, true, x]\nactive: 'No'",
         "image: x\ninputs: [{path: /in, tags: ['a:1']}]\non_node: {must: ['a=b'], may: }\nresources: {cpu: 0.5}",
+        "image: x\ninputs: [{path: /in, tags: ['a:1']}]\nretry: {tries: 3, wait: 1.5h, 'on': [lost]}\ntimeout: 5m",
     ],
 )
 def test_both_take(text: str) -> None:

@@ -80,6 +80,7 @@ def test_words_of_flags(offered) -> None:
     assert offered("data", "find", "--output=w") == ["--output=wide"]
     assert offered("run", "find", "-s", "d") == ["deactivated", "done"]
     assert offered("serve", "--sandbox", "b") == ["bubblewrap"]
+    assert offered("plan", "retry", "--on", "") == ["exit", "lost", "stuck", "timeout"]
     assert offered("data", "lineage", "-n", "") == ["all"]
     assert offered("plan", "active", "") == ["yes", "no"]
     assert offered("data", "find", "--since", "") == []

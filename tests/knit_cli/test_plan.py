@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from typing import Any
 
@@ -159,3 +160,14 @@ def test_graph_without_graphviz(ready, server, monkeypatch, tmp_path) -> None:
     assert (result.code, result.out) == (1, "")
     assert "Install graphviz" in result.err
     assert "--format text" in result.err
+
+
+def test_graph_that_graphviz_cannot_draw(ready, server, monkeypatch, tmp_path) -> None:
+    """What Graphviz says is handed on."""
+    (tmp_path / "dot").write_text("#!/bin/sh\ncat > /dev/null; echo no fonts >&2; exit 3\n")
+    (tmp_path / "dot").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    server.on("GET /plans/p1/graph", GRAPH)
+    result = ready("plan", "graph", "p1", "--format", "svg")
+    told = "Graphviz failed: no fonts\nUse --format text or --format dot.\n"
+    assert (result.code, result.out, result.err) == (1, "", told)

@@ -288,3 +288,11 @@ def test_interrupted_push(ready, server, source, home) -> None:
     assert out == b""
     assert err.decode().splitlines()[-1] == "interrupted"
     assert b"Traceback" not in err
+
+
+def test_the_root_has_no_name(ready, server) -> None:
+    """`--name` of `/` says which tag to give instead; nothing is sent."""
+    result = ready("data", "push", "-n", "/")
+    told = "/ has no name: --name\nLeave out --name, and give a tag by -t name:NAME.\n"
+    assert (result.code, result.out, result.err) == (1, "", told)
+    assert server.asked == []

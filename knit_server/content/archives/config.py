@@ -64,8 +64,10 @@ def document(data: bytes, name: str) -> Any:
     """Parse JSON. Raises `InvalidInput`; `name` says what it is."""
     try:
         return json.loads(data)
-    except (ValueError, RecursionError) as err:
+    except ValueError as err:
         raise InvalidInput(f"{name} is no JSON: {err}", advice=AGAIN) from err
+    except RecursionError as err:
+        raise InvalidInput(f"{name} is no JSON that could be read: it is nested too deeply", advice=AGAIN) from err
 
 
 def _env(lines: tuple[str, ...]) -> dict[str, str]:

@@ -28,6 +28,7 @@ class Code(enum.Enum):
     TOO_LARGE = "too-large"
     IMAGE_MISSING = "image-missing"
     RUNNING = "running"
+    PUT_OFF = "put-off"
     STORING = "storing"
     UNATTENDED = "unattended"
     DONE = "done"
@@ -36,6 +37,7 @@ class Code(enum.Enum):
     ABORTED = "aborted"
     VANISHED = "vanished"
     STUCK = "stuck"
+    TIMED_OUT = "timed-out"
     DELETED = "deleted"
 
 
@@ -57,6 +59,7 @@ MEANINGS: Mapping[Code, str] = {
     Code.TOO_LARGE: "the Plan asks for more than the machine has",
     Code.IMAGE_MISSING: "the Plan's image is not on this server",
     Code.RUNNING: "the program runs or is being started, or an upload comes in",
+    Code.PUT_OFF: "an attempt ended badly; the Plan's policy lets another one follow, which is not due yet",
     Code.STORING: "the program has ended; what it left is being stored",
     Code.UNATTENDED: "the server that worked on the Run has not been heard of; the next one takes it over",
     Code.DONE: "the Run is done",
@@ -65,6 +68,7 @@ MEANINGS: Mapping[Code, str] = {
     Code.ABORTED: "a user stopped the Run",
     Code.VANISHED: "the program vanished without an exit code",
     Code.STUCK: "the program could not be started",
+    Code.TIMED_OUT: "the program ran longer than the Plan allows",
     Code.DELETED: "the Run was deleted",
 }
 """Every code in a sentence; docs/rules.md shows them."""

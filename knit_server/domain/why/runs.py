@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from knit_server.domain import times
 from knit_server.domain.ids import KnitId
-from knit_server.domain.plans import Plan
-from knit_server.domain.runs import ABORTED_BY_USER, STUCK, VANISHED, Exit, Run, Status
+from knit_server.domain.plans import IMPORTED, Plan
+from knit_server.domain.runs import ABORTED_BY_USER, STUCK, TIMED_OUT, VANISHED, Exit, Run, Status
 from knit_server.domain.why.codes import Code
 from knit_server.domain.why.plans import obstacles, switched_off
 from knit_server.domain.why.points import (
@@ -25,7 +25,7 @@ from knit_server.domain.why.points import (
 )
 
 _EVENTS = {"push": "the push of Data", "plan": "the registration of Plan", "tag": "a change of the tags of Data"}
-_OWN = {ABORTED_BY_USER: Code.ABORTED, VANISHED: Code.VANISHED, STUCK: Code.STUCK}
+_OWN = {ABORTED_BY_USER: Code.ABORTED, VANISHED: Code.VANISHED, STUCK: Code.STUCK, TIMED_OUT: Code.TIMED_OUT}
 _PROGRAM = "(container main)"  # how the message of a program's own end begins, in Knitfab as here
 _KILLED = "OOMKilled"
 
@@ -43,7 +43,8 @@ class Source:
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
     """All that is known of a Run. `ahead` counts the Runs that wait before it, `losses` the attempts that a server took
-    with it; `attended` is false if the lease of whoever works on it has run out.
+    with it, `tries` those that ended badly and were repeated; `again_at` is when the next one is due, if it waits for
+    that. `attended` is false if the lease of whoever works on it has run out.
     """
 
     run: Run
@@ -58,6 +59,8 @@ class RunFacts:
     image_digest: str | None = None
     sandbox: str | None = None
     losses: int = 0
+    tries: int = 0
+    again_at: int | None = None
     log: tuple[str, ...] = ()
     made: tuple[KnitId, ...] = ()
     receipts: tuple[Receipt, ...] = ()
@@ -115,8 +118,20 @@ def _queue(facts: RunFacts) -> Point:
     )  # fmt: skip
 
 
+def _put_off(facts: RunFacts, due: int) -> Point:
+    """Say what the next attempt waits for."""
+    when = times.format_instant(due)
+    text = f"it is tried again at {when}, or when there is room after that{_circumstances(facts)}"
+    return Point(
+        code=Code.PUT_OFF, text=_noted(text, facts.note), detail={"againAt": when, **_surroundings(facts)},
+        step=_log_step(facts) or command("knit", "run", "stop", "--fail", facts.run.run_id),
+    )  # fmt: skip
+
+
 def _work(facts: RunFacts) -> Point:
     run = facts.run
+    if facts.again_at is not None:
+        return _put_off(facts, facts.again_at)
     if not facts.attended:
         text = f"it is {run.status.value}, but its server has not been heard of; the next one takes it over"
         return Point(code=Code.UNATTENDED, text=_noted(text, facts.note), step=command("knit", "serve"))
@@ -124,7 +139,9 @@ def _work(facts: RunFacts) -> Point:
         text = "its program has ended; what it left is being stored"
         return Point(code=Code.STORING, text=_noted(text, facts.note), step=command("knit", "why", run.run_id))
     if facts.plan.spec is None:
-        return Point(code=Code.RUNNING, text="its upload is coming in", step=command("knit", "run", "show", run.run_id))
+        imported = facts.plan.name == IMPORTED
+        text = "its folder is being filled; then the import must be ended" if imported else "its upload is coming in"
+        return Point(code=Code.RUNNING, text=text, step=command("knit", "run", "show", run.run_id))
     doing = "runs" if run.status is Status.RUNNING else "is being started"
     return Point(
         code=Code.RUNNING, text=_noted(f"its program {doing}{_circumstances(facts)}", facts.note),
@@ -147,8 +164,9 @@ def _end(facts: RunFacts) -> Point:
         Code.ABORTED: "a user stopped it",
         Code.VANISHED: "its program vanished",
         Code.STUCK: "its program could not be started",
+        Code.TIMED_OUT: "its program ran longer than its Plan allows",
     }.get(code) or "its program failed"
-    told = told if facts.plan.spec is not None else "its upload did not come to its end"
+    told = told if facts.plan.spec is not None else f"its {facts.plan.origin} did not come to its end"
     text = f"{told}: exit code {exit_.code}, {exit_.message or 'without a word'}{_circumstances(facts)}"
     detail = {"exit": {"code": exit_.code, "message": exit_.message}, **_surroundings(facts)}
     return Point(code=code, text=_noted(text, facts.note), detail=detail, step=_remedy(facts, code))
@@ -160,7 +178,7 @@ def _remedy(facts: RunFacts, code: Code) -> str | None:
     if code is Code.OOM and facts.room is not None and facts.room.asked[1]:
         twice = f"memory={max(facts.room.asked[1] >> 19, 1)}Mi"
         return command("knit", "plan", "resource", "--set", twice, run.plan_id)
-    return _log_step(facts) if code in (Code.EXIT, Code.OOM) else None
+    return _log_step(facts) if code in (Code.EXIT, Code.OOM, Code.TIMED_OUT) else None
 
 
 def _image_is_gone(facts: RunFacts) -> list[Point]:
@@ -195,17 +213,18 @@ def _log_step(facts: RunFacts, *flags: str) -> str | None:
 
 
 def _circumstances(facts: RunFacts) -> str:
-    """Return which attempt it was, if there were several, and how many a server took with it."""
+    """Return which attempt it was, if there were several, and how many failed or a server took with it."""
     attempt, losses = facts.run.attempt, facts.losses
     if attempt < 2 and not losses:
         return ""
+    failed = f", {facts.tries} failed before" if facts.tries and facts.again_at is None else ""
     lost = f", {losses} lost together with a server" if losses else ""
-    return f" (attempt {attempt}{lost})"
+    return f" (attempt {attempt}{failed}{lost})"
 
 
 def _surroundings(facts: RunFacts) -> dict[str, object]:
     return {
-        "attempt": facts.run.attempt, "losses": facts.losses, "imageDigest": facts.image_digest,
+        "attempt": facts.run.attempt, "losses": facts.losses, "tries": facts.tries, "imageDigest": facts.image_digest,
         "sandbox": facts.sandbox,
     }  # fmt: skip
 

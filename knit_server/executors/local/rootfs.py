@@ -55,7 +55,10 @@ class RootFs:
                 elif not name.startswith(_OTHERS):
                     hidden = name.removeprefix(_HIDDEN)
                     if hidden in ("", ".", ".."):
-                        raise InvalidInput(f"the layer hides {show(member.path)}, which can be no name")
+                        raise InvalidInput(
+                            f"the layer hides {show(member.path)}, which can be no name",
+                            advice="The image is broken; make it anew.",
+                        )
                     self._remove(trees.inside(self.root, folder) / hidden)
 
     def add(self, layer: Iterable[Member]) -> None:

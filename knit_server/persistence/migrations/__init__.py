@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-HEAD = "0004"
+HEAD = "0005"
 """The revision this Knit works with: the newest of `versions` (a test compares them)."""
 
 _LOCATION = "knit_server.persistence:migrations"

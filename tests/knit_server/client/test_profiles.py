@@ -132,3 +132,10 @@ class TestOfJupyter:
         with pytest.raises(NotFound, match="the Knit server of this Jupyter is not there") as info:
             profiles.load(profiles.select(cwd=tmp_path, environ=told))
         assert "Restart the kernel" in str(info.value.advice)
+
+
+def test_a_mark_that_cannot_be_read(said, tmp_path) -> None:
+    """A `.knitprofile` that is no text is told, with a way round it."""
+    (tmp_path / ".knitprofile").write_bytes(b"\xff")
+    told = said(lambda: profiles.select(cwd=tmp_path))
+    assert told.startswith(f"cannot read {tmp_path / '.knitprofile'}: ")

@@ -40,7 +40,7 @@ def caused(err: Exception, cause: BaseException) -> Exception:
         (httpx.RemoteProtocolError("peer"), Unavailable, "cut off or garbled"),
         (httpx.ReadError("reset"), Unavailable, "the connection broke"),
         (httpx.WriteError("pipe"), Unavailable, "the connection broke"),
-        (httpx.DecodingError("x"), Unavailable, "failed"),
+        (httpx.DecodingError("x"), Unavailable, "talking to http://h/knit/api failed: x"),
         (caused(httpx.ConnectError("x"), socket.gaierror(-2, "Name unknown")), Unavailable, "cannot be found"),
         (caused(httpx.ConnectError("x"), ssl.SSLError(1, "wrong version")), Unavailable, "no TLS connection"),
         (caused(httpx.ConnectError("x"), ssl.SSLCertVerificationError(1, "self-signed")), InvalidInput, "not trusted"),

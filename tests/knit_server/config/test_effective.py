@@ -216,7 +216,7 @@ class TestFile:
         (tmp_path / "latin").write_bytes(b"host = '\xe4'")
         assert "it is not in UTF-8" in refusal({}, {}, file=str(tmp_path / "latin"))
         (tmp_path / "long").write_bytes(b"#" * (2 << 20))
-        assert "too large" in refusal({}, {}, file=str(tmp_path / "long"))
+        assert "is too large for a configuration" in refusal({}, {}, file=str(tmp_path / "long"))
 
     def test_errors_keep_secrets(self) -> None:
         """A bad value that may hold a password is shown without it."""

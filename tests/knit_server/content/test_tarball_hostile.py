@@ -82,7 +82,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "device": (packed(member("dev", tarfile.CHRTYPE)), "device"),
     "block device": (packed(member("dev", tarfile.BLKTYPE)), "device"),
     "fifo": (packed(member("pipe", tarfile.FIFOTYPE)), "named pipe"),
-    "unknown type": (packed(member("x", b"Z", data=b"x")), "has an unknown type"),
+    "unknown type": (packed(member("x", b"Z", data=b"x")), "'x' has an unknown type b'Z' in the archive"),
     "sparse": (packed(member("x", data=b"x", pax={"GNU.sparse.major": "1"})), "is stored as a sparse file"),
     "empty symlink": (packed(member("s", tarfile.SYMTYPE)), "has an impossible target"),
     "endless symlink": (packed(member("s", tarfile.SYMTYPE, link="x" * 5000)), "has an impossible target"),
@@ -92,6 +92,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "time of another universe": (packed(member("f", pax={"mtime": "9" * 18})), "has an impossible mode, time or size"),
     "broken time": (packed(member("f", pax={"mtime": "1e9"})), "has a broken time in the archive"),
     "broken size": (packed(member("f", pax={"size": "-1"})), "has a broken number in the archive"),
+    "negative size": (packed(header(tarfile.REGTYPE, -1)), "'extension' has an impossible size in the archive"),
     "broken pax": (
         packed(header(tarfile.XHDTYPE, 20) + b"99 path=x\n".ljust(512, b"\0") + member("f")),
         "has a broken PAX header",

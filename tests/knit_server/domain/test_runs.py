@@ -30,8 +30,6 @@ invalidated   -           -       -     -        -       -          -        -  
 """Row: from; column: to; x allowed, = staying is allowed, - refused (scenario 46)."""
 
 MOVES: dict[str, tuple[Callable[[Run, int], Run], set[Status], Status]] = {
-    "activate": (runs.activate, {Status.DEACTIVATED, Status.WAITING}, Status.WAITING),
-    "deactivate": (runs.deactivate, {Status.DEACTIVATED, Status.WAITING}, Status.DEACTIVATED),
     "prepare": (runs.prepare, {Status.WAITING, Status.READY}, Status.READY),
     "launch": (runs.launch, {Status.READY}, Status.STARTING),
     "begin": (runs.begin, {Status.READY, Status.STARTING, Status.RUNNING}, Status.RUNNING),
@@ -91,16 +89,17 @@ def test_each_move_has_its_edges(name: str, status: Status) -> None:
         return
     moved = move(run, 9)
     assert moved.status is target
-    changed = target is not status and name not in ("activate", "deactivate")
-    assert moved.updated_at == (9 if changed else 1)
+    assert moved.updated_at == (9 if target is not status else 1)
     assert moved.attempt == (1 if name == "launch" or name.startswith("retry") else 0)
     assert runs.is_allowed(status, target)
 
 
 def test_every_edge_has_a_function() -> None:
-    """The functions walk every edge of the table, and no other."""
+    """The functions, and the switching of Plans, walk every edge of the table, and no other."""
     walked = {(source, target) for _, sources, target in MOVES.values() for source in sources if source is not target}
-    assert walked == {(old, new) for old, targets in runs.TRANSITIONS.items() for new in targets}
+    assert walked | set(runs.SWITCHED.values()) == {
+        (old, new) for old, targets in runs.TRANSITIONS.items() for new in targets
+    }
 
 
 def test_terminal_states_stay() -> None:

@@ -89,6 +89,7 @@ SCENARIOS: dict[Code, Callable[[], Explanation]] = {
     Code.TOO_LARGE: lambda: of_run(a_run(Status.READY), room=replace(ROOMY, asked=(8, 16 * GIB)), note="held"),
     Code.IMAGE_MISSING: lambda: of_run(a_run(Status.WAITING), room=ROOMY, has_image=False),
     Code.RUNNING: lambda: of_run(a_run(Status.RUNNING)),
+    Code.PUT_OFF: lambda: of_run(a_run(Status.RUNNING), again_at=60_000, tries=1, note="attempt 1 of 3 failed"),
     Code.STORING: lambda: of_run(a_run(Status.COMPLETING)),
     Code.UNATTENDED: lambda: of_run(a_run(Status.RUNNING), attended=False),
     Code.DONE: lambda: of_run(a_run(Status.DONE, Exit(0)), made=(KnitId("d2"),)),
@@ -97,6 +98,7 @@ SCENARIOS: dict[Code, Callable[[], Explanation]] = {
     Code.ABORTED: lambda: of_run(ended(253, "aborted by user")),
     Code.VANISHED: lambda: of_run(ended(254, "gone"), losses=3),
     Code.STUCK: lambda: of_run(ended(255, "there is no image lab/x:1"), has_image=False),
+    Code.TIMED_OUT: lambda: of_run(ended(252, "timed out after 10m")),
     Code.DELETED: lambda: of_run(a_run(Status.INVALIDATED)),
 }
 
@@ -244,7 +246,7 @@ def test_an_exit_shows_the_log() -> None:
     )
     assert point.detail == {
         "exit": {"code": 3, "message": "(container main) Error"}, "attempt": 1, "losses": 1,
-        "imageDigest": "sha256:x", "sandbox": "bwrap",
+        "tries": 0, "imageDigest": "sha256:x", "sandbox": "bwrap",
     }  # fmt: skip
     assert found.steps == ("knit run show --log r1", "knit run retry r1")
 

@@ -271,11 +271,22 @@ HOSTILE: dict[str, list[Entry]] = {
 }
 
 
+TOLD_OF_LAYERS = {
+    "dots": "the name '../precious' has a part '..'",
+    "dots in a whiteout": "the layer hides 'a/.wh...', which can be no name",
+    "hard link to nothing": "'x' is a hard link to 'y', which is no file of the image",
+    "below a file": "'a/b' lies below something that is no directory",
+    "loop": "too many symbolic links in a",
+}
+
+
 @pytest.mark.parametrize("case", HOSTILE)
 def test_hostile_layers(at: Store, case: str) -> None:
     """An archive with names that no image has is refused, and nothing of it is left."""
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput) as caught:
         at.layers(BASE, layer(*HOSTILE[case]))
+    assert caught.value.reason.startswith(TOLD_OF_LAYERS.get(case, ""))
+    assert caught.value.advice
     assert at.left() == []
     assert [path.read_text() for path in at.outside.iterdir()] == ["kept"]
 
@@ -339,12 +350,33 @@ def broken() -> dict[str, bytes]:
     }  # fmt: skip
 
 
+TOLD = {
+    "empty": "the archive is cut off, or no tar archive",
+    "text": "the archive has a broken header (invalid header)",
+    "cut gzip": "the archive is cut off, or its compression is broken: ",
+    "xz": "the archive is compressed with xz, which is not read here",
+    "nothing in it": "this is no archive of an image: it has neither a manifest.json nor an index.json",
+    "manifest of rubbish": "the archive has a broken manifest.json",
+    "manifest without end": "manifest.json is no JSON that could be read: it is nested too deeply",
+    "no images": "no image found: the archive lists none",
+    "missing layer": "the archive lacks '0/layer.tar'",
+    "another config": "the archive is damaged: a configuration is not what its digest says",
+    "another layer": "layer 1 of 1 is damaged: it is not what the image's diff_ids say",
+    "a blob that is another": "the archive is damaged: 'blobs/sha256/",
+    "a name that is none": "not an image name: 'UPPER:1'",
+    "too few layers": "the image has 0 layers, but its configuration names 1",
+    "rubbish in Env": "the configuration of the image has 'novalue' in Env, which is not NAME=value",
+    "NUL in Cmd": "the configuration of the image has a Cmd with something that is no text",
+}
+
+
 @pytest.mark.parametrize("case", broken())
 def test_broken_archives(at: Store, case: str) -> None:
     """Whatever is wrong with an archive is an error for people, and nothing of it is left."""
     with pytest.raises(InvalidInput) as caught:
         at.load(broken()[case])
-    assert caught.value.reason
+    assert caught.value.reason.startswith(TOLD.get(case, ""))
+    assert caught.value.advice
     assert at.left() == []
 
 

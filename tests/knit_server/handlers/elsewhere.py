@@ -46,7 +46,7 @@ class Telling(web.RequestHandler):
         if self.get_status() not in (204, 304):
             self.write(json.dumps(told))
 
-    get = head = post = put = patch = delete = options = trace = connect = tell  # type: ignore[assignment]
+    get = head = post = put = patch = delete = options = trace = connect = tell
 
 
 class Slow(web.RequestHandler):

@@ -63,11 +63,15 @@ class TestImages:
     def test_refusals(self, client: httpx.Client, tar_gz: TarGz) -> None:
         """Missing names and arguments without a value are 400; unknown images 404; no archive 400."""
         body = tar_gz(Dockerfile="")
-        assert client.post("/images", content=body).status_code == 400
-        assert client.post("/images", params={"name": "x", "arg": "A"}, content=body).status_code == 400
-        assert client.post("/images", params={"name": "x"}, content=b"no archive").status_code == 400
-        assert client.delete("/images").status_code == 400
-        assert client.put("/images", params={"name": "x"}, json={"name": ""}).status_code == 400
+        for answer, told in (
+            (client.post("/images", content=body), "name is missing"),
+            (client.post("/images", params={"name": "x", "arg": "A"}, content=body), "not a build argument: 'A'"),
+            (client.post("/images", params={"name": "x"}, content=b"no archive"), "this is no sound gzip stream: "),
+            (client.delete("/images"), "name is missing"),
+            (client.put("/images", params={"name": "x"}, json={"name": ""}), "name must be a string"),
+        ):
+            assert answer.status_code == 400
+            assert answer.json()["reason"].startswith(told)
         assert client.put("/images", params={"name": "no:such"}, json={"name": "y"}).status_code == 404
         assert client.delete("/images", params={"name": "no:such"}).status_code == 404
 

@@ -126,7 +126,7 @@ class TestChecksum:
         await pipe.put(b"abc")
         pipe.end("0" * 32)
         assert pipe.read(3) == b"abc"
-        with pytest.raises(InvalidInput, match="checksum"):
+        with pytest.raises(InvalidInput, match="the body does not have the checksum that its sender computed"):
             pipe.read(3)
 
     async def test_announced_but_missing(self) -> None:

@@ -220,10 +220,19 @@ def test_defects_stay_defects(db: Database) -> None:
         tx.execute(sa.insert(tables.pack), [{"name": "connection"}, {"name": "connection"}])
 
 
-def test_a_locked_file_is_busy() -> None:
-    """A lock that does not fall free is told as busy."""
-    with pytest.raises(Unavailable, match="busy"), translated():
-        raise sa.exc.OperationalError("BEGIN", None, Exception("database is locked"))
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("database is locked", "the database is busy"),
+        ("unable to open database file", "the database cannot be opened: unable to open database file"),
+        ("attempt to write a readonly database", "the database cannot be opened: attempt to write a readonly database"),
+        ("connection refused", "the database does not answer: connection refused"),
+    ],
+)
+def test_errors_of_sqlite(words: str, told: str) -> None:
+    """What SQLite, or the client of PostgreSQL, says without a code is told by its words."""
+    with pytest.raises(Unavailable, match=told), translated():
+        raise sa.exc.OperationalError("BEGIN", None, Exception(words))
 
 
 @pytest.mark.postgres

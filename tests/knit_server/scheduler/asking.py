@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 
@@ -34,6 +35,14 @@ class FakeHooks:
         self.hanging = threading.Event()
         self.dropped = threading.Event()
         self.closed = False
+        self._hung: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    def go_on(self) -> None:
+        """Hang no more; from any thread."""
+        self.hang, self.hang_after = set(), set()
+        for loop, event in self._hung:
+            with contextlib.suppress(RuntimeError):  # that loop is over
+                loop.call_soon_threadsafe(event.set)
 
     async def before(self, run: RunView) -> Mapping[str, str]:
         """Be asked."""
@@ -60,11 +69,14 @@ class FakeHooks:
         self.closed = True
 
     async def _hang(self) -> None:
+        event = asyncio.Event()
+        self._hung.append((asyncio.get_running_loop(), event))
         self.hanging.set()
         try:
-            await asyncio.Event().wait()
-        finally:
+            await event.wait()
+        except asyncio.CancelledError:
             self.dropped.set()
+            raise
 
     def of(self, run_id: str) -> list[str]:
         """What was told of one Run: `waiting?` before a change, `ready!` after it."""

@@ -15,6 +15,7 @@ from knit_server.domain.runs import TERMINAL, Status
 from knit_server.domain.views import DataView, PlanView, RunView
 from knit_server.executors.base import AttemptId
 from knit_server.persistence import data as data_rows
+from knit_server.persistence import nominations
 from knit_server.persistence import runs as run_rows
 from knit_server.scheduler import Scheduler
 from knit_server.service import data, plans, runs
@@ -66,6 +67,11 @@ class World:
         """How many Runs of all kinds are in which status, cheaply."""
         with self.ctx.db.read() as tx:
             return run_rows.count_by_status(tx)
+
+    def owing(self) -> bool:
+        """Whether Runs are owed that the next step of projection makes."""
+        with self.ctx.db.read() as tx:
+            return bool(nominations.pending(tx, 1))
 
     def until(self, condition: Callable[[], object], what: str = "") -> None:
         """Wait for `condition`."""

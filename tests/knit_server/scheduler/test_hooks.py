@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from asking import FakeHooks
 from scheduler_programs import PROGRAMS
 from scheduler_world import World, a_world, scheduling
+from virtual_time import VirtualTime
 
 from knit_server.domain.runs import Exit, Status
 from knit_server.domain.views import PlanView
-from knit_server.executors.base import Attempt, Observation
+from knit_server.executors.base import Attempt, Observation, Phase
 from knit_server.persistence import leases
 from knit_server.persistence.runs import Lease
 from knit_server.service import data, plans, runs
 from knit_server.service.context import Context
-from knit_server.testing import OK, FakeExecutor, ManualClock, some_tags
+from knit_server.testing import OK, FakeExecutor, ManualClock, a_plan, some_tags
 
 DONE = [
     "waiting?", "ready!", "ready?", "starting!", "starting?",
@@ -371,3 +373,24 @@ def test_another_server_takes_a_ready_run_over(tmp_path: Path, db_url: str) -> N
                 assert second.attempts(run_id) == [1]
         assert world.attempts(run_id) == []
     assert other.of(run_id) == DONE[2:]
+
+
+def test_hooks_that_hang_take_no_time_of_the_program(tmp_path: Path) -> None:
+    """A program that failed in time failed, however long hooks take to agree that it runs: it has not timed out."""
+    clock, hooks = VirtualTime(), FakeHooks()
+    hooks.hang = {Status.STARTING}
+    with (
+        a_world(tmp_path, PROGRAMS, now=clock) as world,
+        scheduling(world.ctx, hooks=hooks, timer=clock.call_later),
+    ):
+        spec = a_plan("wait:1", {"/in": ("in:a",)}, {"/out/0": ("out:a",)})
+        plan = plans.apply(world.ctx, replace(spec, timeout=60_000))
+        world.push("in:a")
+        run_id = world.run(plan).run.run_id
+        world.until(hooks.hanging.is_set)
+        assert clock.waits(60_000)
+        world.executor.end(world.executor.started[0], Observation(phase=Phase.FAILED, code=3))
+        world.until(lambda: not clock.waits(60_000), "its time is not counted any more")
+        clock.advance(60_000)
+        hooks.go_on()
+        assert world.until_status(run_id, Status.FAILED).run.exit == Exit(3)

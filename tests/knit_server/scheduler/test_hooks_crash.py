@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,10 @@ def live(home: Home, hooks: FakeHooks, fuse: Fuse | None = None, **limits: int) 
 def home(tmp_path: Path, db_url: str) -> Home:
     """An empty home, on either database."""
     return Home(tmp_path / "home", db_url)
+
+
+def asked_again(hooks: FakeHooks, run_id: str, times: int) -> bool:
+    return len(hooks.of(run_id)) > times and hooks.refused.is_set()
 
 
 def a_run(world: World) -> str:
@@ -105,7 +110,7 @@ def test_how_a_program_ended_outlives_its_server(home: Home) -> None:
             scheduler = Scheduler(world.ctx, retry_after=0.01, hooks=hooks)
             scheduler.start()
             asked = len(hooks.of(run_id))
-            world.until(lambda asked=asked: len(hooks.of(run_id)) > asked + 1 and hooks.refused.is_set())
+            world.until(functools.partial(asked_again, hooks, run_id, asked + 1))
             scheduler.stop()
             assert world.show(run_id).run.status is Status.RUNNING
     hooks.refuse = set()

@@ -55,6 +55,22 @@ def test_store_is_away_while_inputs_are_fetched(knit: World) -> None:
     knit.until_tidy()
 
 
+def test_results_that_are_away(knit: World) -> None:
+    """A Run whose folder somebody took away waits with a note that says where it was, and is done when it is back."""
+    plan = knit.apply("wait:1", {"/in": ("a:b",)}, "c:d")
+    knit.push("a:b")
+    run_id = knit.run(plan).run.run_id
+    attempt = knit.begun(run_id)
+    folder = knit.ctx.folder(attempt).path
+    folder.rename(folder.with_name("away"))
+    knit.executor.end(attempt)
+    told = f"the folder of this Run's results is gone: {folder}"
+    knit.until(lambda: told in (knit.note(run_id) or ""), "a note")
+    folder.with_name("away").rename(folder)
+    knit.until_status(run_id, Status.DONE)
+    knit.until_tidy()
+
+
 def test_damaged_input(knit: World) -> None:
     """A Run whose input is damaged fails at once and says so: waiting would not heal it."""
     knit.push("a:b")

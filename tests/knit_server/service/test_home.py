@@ -302,13 +302,19 @@ class TestFailures:
         """A full disk is OutOfSpace."""
         error = homes._as_knit_error(Path("/h"), OSError(errno.ENOSPC, "No space left on device", "/h/token"))
         assert isinstance(error, OutOfSpace)
-        assert "/h/token" in error.reason
+        assert error.reason == "no space left for /h/token"
+
+    def test_read_only(self) -> None:
+        """A place that cannot be written is told, with another to choose."""
+        error = homes._as_knit_error(Path("/h"), OSError(errno.EROFS, "Read-only file system", "/h/token"))
+        assert isinstance(error, InvalidInput)
+        assert error.reason == "/h/token cannot be written (Read-only file system)"
 
     def test_anything_else(self) -> None:
         """An unknown failure keeps its words."""
         error = homes._as_knit_error(Path("/h"), OSError(errno.EIO, "Input/output error"))
         assert isinstance(error, Unavailable)
-        assert "Input/output error" in error.reason
+        assert error.reason == "the home folder fails at /h: Input/output error"
 
     def test_lock_on_a_file_system_without_locks(self, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file system that cannot lock is told, not taken for a held lock."""

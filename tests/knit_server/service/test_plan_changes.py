@@ -173,7 +173,8 @@ def test_an_archived_plan_is_not_switched(desk: Desk) -> None:
     """It stays off until it comes back, and comes back as it was."""
     view = desk.apply({"/in": "a:1"}, active=False)
     plan_changes.archive(desk.ctx, view.plan.plan_id)
-    with pytest.raises(Conflict, match="knit plan archive --undo"):
+    told = rf"Plan {view.plan.plan_id} is archived\n.*knit plan archive --undo {view.plan.plan_id}"
+    with pytest.raises(Conflict, match=told):
         plans.set_active(desk.ctx, view.plan.plan_id, True)
     desk.push("a:1")
     assert not plan_changes.unarchive(desk.ctx, view.plan.plan_id).plan.active

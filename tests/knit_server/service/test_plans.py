@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from knit_server.domain.errors import CyclicPlan, EquivalentPlan, InvalidInput, 
 from knit_server.domain.plans import Annotation, OnNode, Preference
 from knit_server.domain.tags import Tag
 from knit_server.domain.views import PlanView
-from knit_server.service import lineage, plans
+from knit_server.service import lifecycle, lineage, plan_changes, plans, runs
 from knit_server.service.plans import PlanQuery
 from knit_server.testing import a_plan, some_tags
 
@@ -148,12 +149,31 @@ def test_switching(desk: Desk) -> None:
         assert {run.run.status.value for run in desk.runs(plan)} == {"waiting" if active else "deactivated"}
     (uploads,) = (view for view in plans.find(desk.ctx, PlanQuery()) if view.plan.spec is None)
     assert plans.show(desk.ctx, uploads.plan.plan_id) == uploads
-    for plan_id in (uploads.plan.plan_id, "ghost"):
-        with pytest.raises(NotFound):
+    for plan_id, told in ((uploads.plan.plan_id, "is built in"), ("ghost", "there is no Plan ghost")):
+        with pytest.raises(NotFound, match=told):
             plans.set_active(desk.ctx, plan_id, False)
+    with pytest.raises(NotFound, match=f"Plan {uploads.plan.plan_id} is built in"):
+        plans.set_active(desk.ctx, uploads.plan.plan_id, True)
     for act in (plans.show, plans.details):
         with pytest.raises(NotFound, match="there is no Plan ghost"):
             act(desk.ctx, "ghost")
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [
+        lambda desk, plan_id: plans.set_active(desk.ctx, plan_id, False),
+        lambda desk, plan_id: plan_changes.archive(desk.ctx, plan_id),
+    ],
+)
+def test_switching_forgets_notes(desk: Desk, switch: Callable[[Desk, str], object]) -> None:
+    """A Run that waits for a reason and is switched off says no more what it waited for."""
+    plan = desk.apply({"/in": "a:1"})
+    desk.push("a:1")
+    (run,) = desk.runs(plan)
+    lifecycle.note(desk.ctx, run.run.run_id, "a hook refuses")
+    switch(desk, plan.plan.plan_id)
+    assert runs.details(desk.ctx, run.run.run_id)["note"] is None
 
 
 def test_neighbours(desk: Desk) -> None:

@@ -185,7 +185,7 @@ def test_a_slow_push_keeps_its_lease(ctx: Context, clock: ManualClock, tmp_path:
 
     content = a_push(tmp_path).getvalue()
     assert data.upload(ctx, Slow(content, ctx.limits.lease // 2)).producer.run.status is Status.DONE
-    with pytest.raises(NotFound, match="given up"):
+    with pytest.raises(NotFound, match="the upload was given up"):
         data.upload(ctx, Slow(content, ctx.limits.lease * 2))
 
 

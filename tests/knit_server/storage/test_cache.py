@@ -43,6 +43,20 @@ def test_a_tree_is_filled_once(cache: TreeCache) -> None:
     assert cache.find(TWO) is None
 
 
+def test_single_trees_are_dropped(cache: TreeCache) -> None:
+    """A tree can be dropped by its id, unless it is pinned; the others stay. What is not here is no trouble."""
+    cache.get(ONE, fill_with(1))
+    cache.get(TWO, fill_with(1))
+    (cache._root / "trees" / "stranger").mkdir()
+    assert sorted(cache.ids()) == sorted([ONE, TWO])
+    with cache.pin(ONE):
+        assert not cache.drop(ONE)
+    assert cache.drop(ONE)
+    assert not cache.drop(ONE)
+    assert not cache.drop(THREE)
+    assert cache.ids() == [TWO]
+
+
 def test_concurrent_callers_fill_once(cache: TreeCache) -> None:
     """Callers of one id wait for one fill; another id is not held up."""
     inside, release = threading.Event(), threading.Event()
@@ -181,7 +195,7 @@ def test_a_new_boot_empties(cache: TreeCache, tmp_path: Path) -> None:
 def test_only_content_ids_are_names(cache: TreeCache) -> None:
     """Nothing else reaches the file system."""
     for name in ("../x", "", "b3:../x", ONE + "/.."):
-        with pytest.raises(InvalidInput):
+        with pytest.raises(InvalidInput, match="is no content id"):
             cache.find(name)
         with pytest.raises(InvalidInput):
             cache.pin(name)

@@ -7,7 +7,7 @@ import pytest
 from knit_server.wire import endpoints, shapes
 from knit_server.wire.endpoints import ENDPOINTS, Endpoint
 
-MEDIA = {endpoints.TAR_GZ, endpoints.TAR, endpoints.LOG, endpoints.LINES, endpoints.EVENTS}
+MEDIA = {endpoints.TAR_GZ, endpoints.TAR, endpoints.LOG, endpoints.LINES, endpoints.EVENTS, endpoints.JWT}
 
 
 def test_routes_and_names_are_unique() -> None:

@@ -63,7 +63,7 @@ def test_round_trip(kind: type[domain.KnitError]) -> None:
         (599, b"", "599 (unknown status)"),
         (401, b"", "401 Unauthorized\nThe server asks for a token"),
         (403, {"message": "Forbidden"}, "Forbidden\nRun `knit init` again"),
-        (403, {"reason": "its token is wrong", "advice": "Send a header."}, "its token is wrong\nRun `knit init` again"),
+        (403, {"reason": "its token is wrong", "advice": "Send a header."}, "its token is wrong\nRun `knit init`"),
         (403, {"reason": "no such name", "advice": "Ask at localhost."}, "no such name\nAsk at localhost."),
         (301, b"", "the server redirects\nPut the final address"),
     ],

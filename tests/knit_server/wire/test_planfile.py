@@ -66,8 +66,8 @@ def test_unknown_keys_are_told() -> None:
     assert json == {"inputs": [{"path": "/x", "tags": ["a:b"]}]}
     assert [each.split(";")[1].strip() for each in warnings] == [
         "did you mean tags?", "did you mean resources?", "did you mean log?", "did you mean annotations?",
-        "known keys: annotations, image, entrypoint, args, inputs, outputs, log, active, resources, on_node, "
-        "service_account.",
+        "known keys: annotations, image, entrypoint, args, inputs, outputs, log, active, resources, retry, timeout, "
+        "on_node, service_account.",
     ]  # fmt: skip
     assert [each.split(": ")[0] for each in warnings] == [f"f.yaml:{line}" for line in (3, 5, 6, 7, 8)]
 
