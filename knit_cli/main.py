@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import click
 
 from knit_cli.frame import Group, Lazy, Root
 from knit_cli.help import help_page
+from knit_cli.hosting import Host, WrongWords
 from knit_cli.output import say
 from knit_cli.words import likely
 from knit_server.domain.errors import KnitError
@@ -30,6 +32,7 @@ TREE: dict[str, Lazy] = {
     "image": Lazy("knit_cli.commands.image:image", "Build, load, list, name and remove the server's local images."),
     "init": Lazy("knit_cli.commands.init:init", "Set the current directory up for a Knit server."),
     "license": Lazy("knit_cli.commands.about:license_", "Show the licences of Knit and of what it is made with."),
+    "notebooks": Lazy("knit_cli.commands.notebooks:notebooks", "Put the notebooks that come with Knit into a folder."),
     "plan": Lazy("knit_cli.commands.plan:plan", "Apply, find and show Plans, switch them, and show their graph."),
     "profile": Lazy(
         "knit_cli.commands.profile:profile", "List the profiles of servers, show and switch the one in use."
@@ -85,6 +88,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
+def hosted(words: Sequence[str], host: Host, tree: click.Command = cli) -> int:
+    """Give a command inside another program, see `hosting`; return the exit code that it would have in a terminal.
+
+    `tree` is what the first word is looked for in. Raises `KnitError`; `WrongWords` comes with the help page.
+    """
+    try:
+        rest, root, wants_help = split_root(words)
+        if wants_help:
+            context = _innermost(rest, root, tree)
+            host.stdout.write(f"{help_page(context.command, context)}\n".encode())
+            return 0
+        result = tree.main(rest, prog_name="knit", standalone_mode=False, obj=replace(root, host=host))
+        return result if isinstance(result, int) and not isinstance(result, bool) else 0
+    except click.exceptions.Exit as err:
+        return err.exit_code
+    except click.UsageError as err:
+        context = err.ctx or _innermost(words, Root(), tree)
+        raise WrongWords(_told(err), advice=help_page(context.command, context)) from err
+    except click.Abort as err:
+        raise KeyboardInterrupt from err
+    except OSError as err:
+        what = f"{err.strerror}: {err.filename}" if err.filename else str(err.strerror or err)
+        raise KnitError(what, advice="Look whether the file or directory is there, and may be used.") from err
+
+
 def _extension(words: Sequence[str]) -> None:
     """Become the extension command that `words` name, if they name one; `--help` behind its name is its own."""
     rest, root, _ = split_root(words, take_help=False)
@@ -119,13 +147,13 @@ def split_root(words: Sequence[str], *, take_help: bool = True) -> tuple[list[st
             found[_VALUED[name]] = given if equals else queue.pop(0)
         else:
             rest.append(word)
-    return rest, Root(**found), wants_help
+    return rest, replace(Root(), **found), wants_help
 
 
-def _innermost(words: Sequence[str], root: Root) -> click.Context:
+def _innermost(words: Sequence[str], root: Root, tree: click.Command = cli) -> click.Context:
     """Return the context of the innermost command that `words` name."""
-    command: click.Command = cli
-    context = click.Context(cli, info_name="knit", obj=root)
+    command = tree
+    context = click.Context(tree, info_name="knit", obj=root)
     for word in words:
         found = command.get_command(context, word) if isinstance(command, click.Group) else None
         if found is None:

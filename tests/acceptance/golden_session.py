@@ -209,6 +209,7 @@ def start(at: Session) -> None:
     at.knit("completion tcsh")
     for shell in ("bash", "zsh", "fish"):
         at.knit(f"completion {shell}")
+    at.knit("notebooks here there")
     at.note("There is no profile yet.")
     at.knit("data find")
     at.knit("profile ls")
