@@ -57,7 +57,7 @@ def find(*tags: str, newest: Literal[False] = False, **window: Any) -> Listing[D
 
 def find(*tags: str, newest: bool = False, **window: Any) -> Data | Listing[Data]:
     """Find Data with all of `tags`; see `Session.find`."""
-    return current().data.newest(*tags) if newest else current().data.find(*tags, **window)
+    return current().find(*tags, newest=True, **window) if newest else current().find(*tags, **window)
 
 
 def push(

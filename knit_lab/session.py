@@ -70,7 +70,7 @@ class Session:
 
     @functools.cached_property
     def plans(self) -> PlanCollection:
-        """All Plans: `plans["4f2a"]` by the beginning of an id, `plans["clean:1.0"]` the newest of an image."""
+        """All Plans: `plans["4f2a"]` by the beginning of an id, `plans["clean:1.0"]` the one of an image."""
         return PlanCollection(self)
 
     @functools.cached_property
@@ -86,10 +86,10 @@ class Session:
     def find(self, *tags: str, newest: bool = False, **window: Any) -> Data | Listing[Data]:
         """Find Data with all of `tags`, oldest first; with `newest` only the last one.
 
-        `window` is what `DataCollection.find` takes: since, duration, transient, limit. Raises `NotFound` if the
-        newest is asked for and there is none.
+        `window` is what `DataCollection.find` takes: since, duration, transient, limit; for the newest, which is always
+        a usable one, since and duration. Raises `NotFound` if the newest is asked for and there is none.
         """
-        return self.data.newest(*tags) if newest else self.data.find(*tags, **window)
+        return self.data.newest(*tags, **window) if newest else self.data.find(*tags, **window)
 
     def why(self, what: str | Data | Plan | Run) -> Explanation:
         """Explain a Data, Plan or Run, or whichever has an id that begins so."""

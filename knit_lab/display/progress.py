@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,8 @@ class _Line:
             self._show("")
 
     def _show(self, text: str) -> None:
+        if "IPython" not in sys.modules:  # then there is no notebook and no terminal of its
+            return
         from IPython.core.getipython import get_ipython
         from IPython.display import display
 

@@ -44,6 +44,14 @@ def moment(text: str) -> datetime:
     return (_EPOCH + timedelta(milliseconds=times.parse_instant(text))).astimezone()
 
 
+def refuse_others(words: Iterable[object], example: str) -> None:
+    """Raise `InvalidInput` unless `words` are texts, and there is one at least; `example` shows how to ask."""
+    asked = list(words)
+    if not asked or not all(isinstance(word, str) and word.strip() for word in asked):
+        told = ", ".join(map(repr, asked)) or "nothing"
+        raise InvalidInput(f"asked by {told}, which is neither an id nor a tag", advice=f"Write {example}")
+
+
 def is_tag(word: str) -> bool:
     """Whether `word` is meant as a tag and not as the beginning of an id."""
     return ":" in word

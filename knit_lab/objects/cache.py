@@ -1,7 +1,8 @@
 """Files of Data on this machine: fetched once, verified, read-only, named by what they hold.
 
 A Data is fetched as a whole (and verified by its content id) into `<cache>/trees/<content id>`; it appears there by
-renaming, so what is there is whole. Two Data with the same content share it.
+renaming, so what is there is whole. Two Data with the same content (names, bytes, modes and
+times) share it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from knit_server.content.door import show, translated
 from knit_server.content.restore import remove_tree
 from knit_server.domain.errors import InvalidInput
 
@@ -42,11 +44,13 @@ def _tree(session: Session, data: Data) -> Path:
     place = session.cache / "trees" / re.sub(r"[^A-Za-z0-9_-]", "-", content_id)
     if place.is_dir():
         return place
-    place.parent.mkdir(parents=True, exist_ok=True)
+    with translated(f"making the cache {show(str(place.parent))}"):
+        place.parent.mkdir(parents=True, exist_ok=True)
     fresh = place.with_name(f".{place.name}-{uuid4().hex}")
     try:
         session.client.pull(data.id, fresh)
-        _protect(fresh)
+        with translated(f"writing to the cache {show(str(place.parent))}"):
+            _protect(fresh)
         with contextlib.suppress(OSError):  # somebody else was faster: theirs is the same
             fresh.rename(place)
     finally:

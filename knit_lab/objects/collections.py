@@ -12,7 +12,7 @@ from knit_lab.objects.data import Data
 from knit_lab.objects.listing import Column, Listing
 from knit_lab.objects.plans import Plan
 from knit_lab.objects.runs import Run
-from knit_server.domain.errors import NotFound
+from knit_server.domain.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
     from knit_lab.session import Session
@@ -29,13 +29,16 @@ class DataCollection:
         self._session = session
 
     def __getitem__(self, key: str | tuple[str, ...]) -> Data:
-        """Return the Data whose id begins with `key`, or the newest with these tags. Raises `NotFound`, `Conflict`."""
-        words = (key,) if isinstance(key, str) else key
-        if any(asking.is_tag(word) for word in words):
+        """Return the Data whose id begins with `key`, or the newest usable one with these tags.
+
+        Raises `NotFound`, `Conflict` if several ids begin so, and `InvalidInput` for what is neither.
+        """
+        words = key if isinstance(key, tuple) else (key,)
+        asking.refuse_others(words, 'knit.data["4f2a"] or knit.data["type:raw", "project:demo"]')
+        if len(words) > 1 or asking.is_tag(words[0]):
             return self.newest(*words)
-        (word,) = words
         client = self._session.client
-        return Data(self._session, client.show_data(client.full_id("data", word)))
+        return Data(self._session, client.show_data(client.full_id("data", words[0])))
 
     def __iter__(self) -> Iterator[Data]:
         return (Data(self._session, each) for each in self._session.client.each_data())
@@ -54,10 +57,13 @@ class DataCollection:
         )  # fmt: skip
         return self.listed(Data(self._session, each) for each in found)
 
-    def newest(self, *tags: str) -> Data:
-        """Return the newest usable Data with all of `tags`. Raises `NotFound`."""
+    def newest(self, *tags: str, since: When = None, duration: Span = None) -> Data:
+        """Return the newest usable Data with all of `tags`, made in [since, since + duration). Raises `NotFound`."""
         words = asking.texts(tags)
-        for each in self._session.client.each_data(words, transient=False, newest_first=True, limit=1):
+        for each in self._session.client.each_data(
+            words, since=asking.instant(since), duration=asking.span(duration), transient=False, newest_first=True,
+            limit=1,
+        ):  # fmt: skip
             return Data(self._session, each)
         asked = f" with {' '.join(words)}" if words else ""
         raise NotFound(f"there is no usable Data{asked}", advice="See the tags in use: knit.data.tags()")
@@ -81,15 +87,21 @@ class PlanCollection:
         self._session = session
 
     def __getitem__(self, key: str) -> Plan:
-        """Return the Plan whose id begins with `key`, or the newest of the image `key`. Raises `NotFound`."""
+        """Return the Plan whose id begins with `key`, or the one of the image `key` (`name:tag`).
+
+        Raises `NotFound`, and `Conflict` if there are several.
+        """
+        asking.refuse_others((key,), 'knit.plans["4f2a"] or knit.plans["clean:1.0"]')
         client = self._session.client
-        try:
+        if ":" not in key:
             return Plan(self._session, client.show_plan(client.full_id("plan", key)))
-        except NotFound:
-            found = client.find_plans(image=key) if ":" in key else []
-            if not found:
-                raise
-            return Plan(self._session, found[-1])
+        found = client.find_plans(image=key)
+        if not found:
+            raise NotFound(f"there is no Plan with the image {key}", advice="See all: knit.plans.find()")
+        if len(found) > 1:
+            ids = ", ".join(each["planId"] for each in found)
+            raise Conflict(f"several Plans have the image {key}: {ids}", advice="Choose one of them by its id.")
+        return Plan(self._session, found[0])
 
     def __iter__(self) -> Iterator[Plan]:
         return iter(self.find())
@@ -121,6 +133,7 @@ class RunCollection:
 
     def __getitem__(self, key: str) -> Run:
         """Return the Run whose id begins with `key`. Raises `NotFound`, or `Conflict` if several do."""
+        asking.refuse_others((key,), 'knit.runs["4f2a"] or knit.runs.latest')
         client = self._session.client
         return Run(self._session, client.show_run(client.full_id("run", key)))
 

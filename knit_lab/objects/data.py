@@ -72,9 +72,8 @@ class Data(Shown):
 
     @property
     def used_by(self) -> Listing[Run]:
-        """The Runs that took it, each once."""
-        ids = dict.fromkeys(each["run"]["runId"] for each in self.detail["downstreams"])
-        return self._session.runs.listed(self._session.runs[run_id] for run_id in ids)
+        """The Runs that took it, as they are now."""
+        return self._session.runs.find(input=self)
 
     # --- content ------------------------------------------------------------------------------------------------------
 

@@ -37,16 +37,19 @@ class PlanDraft(Shown):
     ) -> PlanDraft:
         """Draft from a plan file, the text of one, a mapping or nothing, with `members` in place of its own.
 
+        A member that is None is taken away. `log` may be tags, True (a log without tags) or False (none).
         Raises `InvalidInput` with file, line and column. Keys without effect are warned about.
         """
         spec = dict(source) if isinstance(source, Mapping) else _read(source)
-        spec |= {name: value for name, value in members.items() if value is not None}
+        spec = {name: value for name, value in (spec | members).items() if value is not None}
         for name in _MOUNTS:
             if name in spec:
                 spec[name] = _mounts(spec[name])
-        if "log" in spec and not isinstance(spec["log"], Mapping):
-            spec["log"] = {"tags": asking.texts(() if spec["log"] is True else spec["log"])}
-        return cls(session, spec)
+        if isinstance(spec.get("log"), bool):
+            spec["log"] = {"tags": []} if spec["log"] else None
+        elif "log" in spec and not isinstance(spec["log"], Mapping):
+            spec["log"] = {"tags": asking.texts(spec["log"])}
+        return cls(session, {name: value for name, value in spec.items() if value is not None})
 
     @property
     def yaml(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from pandas import DataFrame as DataFrame
 
 
-def made(rows: Sequence[Mapping[str, Any]]) -> DataFrame:
-    """Return `rows` as a DataFrame. Raises `Unsupported` where pandas is not installed."""
+def made(rows: Sequence[Sequence[object]], titles: Sequence[str]) -> DataFrame:
+    """Return `rows` as a DataFrame with columns of these titles. Raises `Unsupported` where pandas is not installed."""
     try:
         from pandas import DataFrame
     except ImportError as err:
         raise Unsupported("a DataFrame needs pandas", advice="Install it: pip install pandas") from err
-    return DataFrame(list(rows))
+    return DataFrame(list(rows), columns=list(titles))
 
 
 def is_frame(what: object) -> bool:
@@ -32,15 +32,25 @@ _OPTIONS: dict[str, dict[str, Any]] = {"csv": {"index": False}, "json": {"orient
 
 
 def write(frame: Any, place: Path) -> None:
-    """Write a DataFrame of pandas or polars in the format that the ending of `place` names. Raises `InvalidInput`."""
+    """Write a DataFrame of pandas or polars in the format that the ending of `place` names.
+
+    The index of pandas is kept in Parquet, and left out elsewhere. Raises `InvalidInput` for another ending and for
+    values that the format cannot hold, `Unsupported` where a library is missing.
+    """
     kind = _WRITERS.get(place.suffix)
     if kind is None:
         raise InvalidInput(f"no format is known for {place.name}", advice=f"End it with {', '.join(_WRITERS)}")
-    if type(frame).__module__.split(".")[0] == "polars":
-        getattr(frame, {"json": "write_ndjson", "feather": "write_ipc"}.get(kind, f"write_{kind}"))(place)
-        return
-    options = _OPTIONS.get(kind, {})
     try:
-        getattr(frame, f"to_{kind}")(place, **options)
+        if type(frame).__module__.split(".")[0] == "polars":
+            getattr(frame, {"json": "write_ndjson", "feather": "write_ipc"}.get(kind, f"write_{kind}"))(place)
+        else:
+            getattr(frame, f"to_{kind}")(place, **_OPTIONS.get(kind, {}))
     except ImportError as err:
         raise Unsupported(f"writing {place.name} needs a library: {err}", advice="pip install pyarrow") from err
+    except OSError:
+        raise
+    except Exception as err:  # each library has errors of its own for values that it cannot write
+        raise InvalidInput(
+            f"cannot write the DataFrame as {place.name}: {err}",
+            advice="Convert the columns, or choose another format.",
+        ) from err

@@ -57,7 +57,7 @@ class Listing(Shown, Sequence[T], Generic[T]):
         """The list as a pandas DataFrame: a row for each, with plain values. Raises `KnitError` without pandas."""
         from knit_lab.objects import frames
 
-        return frames.made([{each.title: each.of(item) for each in self._columns} for item in self._items])
+        return frames.made(self._rows(), [each.title for each in self._columns])
 
     def as_text(self) -> str:
         """Return an aligned table."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -14,6 +16,7 @@ from typing import Any
 from knit_lab.display import progress as bars
 from knit_lab.objects import frames
 from knit_server.client.api import KnitClient
+from knit_server.content.door import show, translated
 from knit_server.domain.errors import InvalidInput
 from knit_server.wire import shapes
 
@@ -27,7 +30,11 @@ def push(
     """Push `source` as a new Data; with `name`, it also gets the tag `name:...`. Raises `KnitError`."""
     every = list(dict.fromkeys([*tags, *([f"name:{name}"] if name else [])]))
     with laid_out(source, name) as place, bars.shown(progress, _size(place)) as tell:
-        return client.push(place, every, progress=tell)
+        return client.push(place, every, progress=tell, warn=_warn)
+
+
+def _warn(told: str) -> None:
+    warnings.warn(told, stacklevel=6)
 
 
 @contextmanager
@@ -42,11 +49,12 @@ def laid_out(source: Source, name: str | None = None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="knit-push-") as made:
         root = Path(made)
-        if isinstance(source, Mapping):
-            for file_name, content in source.items():
+        files = source if isinstance(source, Mapping) else {_name_of(source, name): source}
+        if not files:
+            raise InvalidInput("there is nothing to push", advice="Give at least one file name with its content.")
+        for file_name, content in files.items():
+            with translated(f"laying out {show(str(file_name))}"):
                 _write(root, file_name, content)
-        else:
-            _write(root, _name_of(source, name), source)
         yield root
 
 
@@ -57,7 +65,7 @@ def _name_of(source: object, name: str | None) -> str:
 
 
 def _write(root: Path, name: str, content: object) -> None:
-    inside = PurePosixPath(name)
+    inside = PurePosixPath(name) if isinstance(name, str) and "\0" not in name else PurePosixPath()
     if inside.is_absolute() or ".." in inside.parts or not inside.parts:
         raise InvalidInput(f"not a file name: {name!r}", advice="Name a file below the Data, such as raw/table.csv")
     place = root / inside
@@ -65,10 +73,9 @@ def _write(root: Path, name: str, content: object) -> None:
     if isinstance(content, bytes | bytearray | memoryview):
         place.write_bytes(content)
     elif isinstance(content, str):
-        place.write_text(content, encoding="utf-8")
+        place.write_bytes(content.encode("utf-8", "surrogatepass"))
     elif isinstance(content, os.PathLike):
-        source = Path(content).expanduser()
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, place)
+        _copy(Path(content).expanduser(), place)
     elif frames.is_frame(content):
         frames.write(content, place)
     else:
@@ -78,13 +85,27 @@ def _write(root: Path, name: str, content: object) -> None:
         )
 
 
+def _copy(source: Path, place: Path) -> None:
+    """Copy a file or a directory, symlinks as they are. Raises `InvalidInput` naming what could not be copied."""
+    if not source.is_dir():
+        shutil.copy2(source, place)
+        return
+    try:
+        shutil.copytree(source, place, symlinks=True)
+    except shutil.Error as err:
+        failed, _, told = err.args[0][0]
+        raise InvalidInput(f"cannot read {show(str(failed))}: {told}", advice="Change it, or leave it out.") from err
+
+
 def _size(place: Path) -> int:
     """Return how many bytes there are to read; what cannot be read is told when it is pushed."""
     if place.is_file():
         return place.stat().st_size
     total, until = 0, time.monotonic() + 2  # a progress bar is not worth a long walk
     for folder, _, names in os.walk(place):
-        total += sum(os.lstat(os.path.join(folder, each)).st_size for each in names)
+        for each in names:
+            with contextlib.suppress(OSError):  # it is gone already
+                total += os.lstat(os.path.join(folder, each)).st_size
         if time.monotonic() > until:
             return 0
     return total

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from knit_lab.display import cards
 from knit_lab.display.shown import Shown
 from knit_lab.objects import asking, waiting
-from knit_server.domain.errors import KnitError, Unavailable
+from knit_server.domain.errors import KnitError, NotFound
 from knit_server.domain.runs import TERMINAL, Status
 from knit_server.wire import shapes
 
@@ -22,7 +23,24 @@ if TYPE_CHECKING:
     from knit_lab.objects.plans import Plan
     from knit_lab.session import Session
 
-_TAIL = 20  # lines of the log that an error tells
+_TAIL = 20
+"""Lines of the log that an error tells; found in its last bytes, for a log may be large."""
+_TAIL_BYTES = 1 << 16
+
+
+class Log(str):
+    """A log: a text that shows itself as it is, unless it was printed already while it came."""
+
+    printed: bool
+
+    def __new__(cls, text: str, *, printed: bool = False) -> Log:
+        """Hold `text`; `printed` says that a notebook need not show it once more."""
+        made = super().__new__(cls, text)
+        made.printed = printed
+        return made
+
+    def _repr_mimebundle_(self, **wanted: object) -> dict[str, str]:
+        return {"text/plain": "" if self.printed else str(self)}
 
 
 class RunFailed(KnitError):
@@ -103,34 +121,37 @@ class Run(Shown):
     # --- following ----------------------------------------------------------------------------------------------------
 
     def refresh(self) -> Run:
-        """Ask the server again. Returns itself. Raises `NotFound` if it was deleted."""
+        """Ask the server again. Returns itself; a Run that was deleted has the status invalidated."""
         self.detail = self._session.client.show_run(self.id)
         return self
 
     def wait(self, timeout: float | timedelta | None = None, *, check: bool = True) -> Run:
         """Wait until it has ended; returns itself.
 
-        Raises `RunFailed` if it failed, unless `check` is off, and `Unavailable` after `timeout` (seconds).
+        Raises `RunFailed` if it failed and `NotFound` if it was deleted, unless `check` is off; `Unavailable` after
+        `timeout` (seconds).
         """
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         deadline = None if seconds is None else time.monotonic() + seconds
         self.detail = waiting.until_ended(self._session, self.detail, deadline)
         if check and self.status == Status.FAILED.value:
             raise RunFailed(self, self._tail())
+        if check and self.status == Status.INVALIDATED.value:
+            raise NotFound(f"Run {self.id} was deleted", advice="See those that there are: knit.runs.find()")
         return self
 
-    def logs(self, *, follow: bool = False) -> str:
+    def logs(self, *, follow: bool = False) -> Log:
         """Return what its program printed; with `follow`, print it as it comes, until the Run ends.
 
         Raises `NotFound` if its Plan keeps no log, `Unavailable` before it has started.
         """
-        blocks = []
-        for block in self._session.client.run_log(self.id, follow=follow):
-            blocks.append(block)
+        parts = []
+        for part in _texts(self._session.client.run_log(self.id, follow=follow)):
+            parts.append(part)
             if follow:
-                sys.stdout.write(block.decode("utf-8", "replace"))
+                sys.stdout.write(part)
                 sys.stdout.flush()
-        return b"".join(blocks).decode("utf-8", "replace")
+        return Log("".join(parts), printed=follow)
 
     # --- changing -----------------------------------------------------------------------------------------------------
 
@@ -174,7 +195,18 @@ class Run(Shown):
         return cards.run(self.detail)
 
     def _tail(self) -> str:
+        kept = b""
         try:
-            return "\n".join(self.logs().splitlines()[-_TAIL:])
-        except (KnitError, Unavailable):
+            for block in self._session.client.run_log(self.id):
+                kept = (kept + block)[-_TAIL_BYTES:]
+        except KnitError:  # its Plan keeps no log, or it is gone: the exit code has to do
             return ""
+        return "\n".join(kept.decode("utf-8", "replace").splitlines()[-_TAIL:])
+
+
+def _texts(blocks: Iterable[bytes]) -> Iterator[str]:
+    """Decode blocks that may end in the middle of a character."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for block in blocks:
+        yield decoder.decode(block)
+    yield decoder.decode(b"", final=True)
