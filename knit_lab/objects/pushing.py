@@ -29,7 +29,7 @@ def push(
 ) -> shapes.DataDetail:
     """Push `source` as a new Data; with `name`, it also gets the tag `name:...`. Raises `KnitError`."""
     every = list(dict.fromkeys([*tags, *([f"name:{name}"] if name else [])]))
-    with laid_out(source, name) as place, bars.shown(progress, _size(place)) as tell:
+    with laid_out(source, name) as place, bars.shown(progress, size_of(place)) as tell:
         return client.push(place, every, progress=tell, warn=_warn)
 
 
@@ -97,7 +97,7 @@ def _copy(source: Path, place: Path) -> None:
         raise InvalidInput(f"cannot read {show(str(failed))}: {told}", advice="Change it, or leave it out.") from err
 
 
-def _size(place: Path) -> int:
+def size_of(place: Path) -> int:
     """Return how many bytes there are to read; what cannot be read is told when it is pushed."""
     if place.is_file():
         return place.stat().st_size
