@@ -178,6 +178,13 @@ class KnitClient(PlanCalls):
         """
         transfer.pull_file(self._http, knit_id, path, target, progress=progress)
 
+    def read_range(self, knit_id: str, path: str, start: int = 0, stop: int | None = None) -> bytes:
+        """Return the bytes of one file of a Data from `start` up to `stop` (by default all), fewer at its end.
+
+        Raises `NotFound`, `InvalidInput` if `path` is no file, or `Damaged` if another part came.
+        """
+        return transfer.read_range(self._http, knit_id, path, start, stop)
+
     def data_lineage(self, knit_id: str, *, upstream: Depth = "all", downstream: Depth = "all") -> shapes.Lineage:
         """Follow a Data so many steps to what made it and to what was made from it."""
         query = depths(upstream, downstream)
@@ -244,10 +251,17 @@ class KnitClient(PlanCalls):
         """Return what Knit knows of a Run beyond Knitfab's fields: attempt, image digest, sandbox, reasons."""
         return cast("shapes.Json", self._http.json("run_details", runId=run_id))
 
-    def run_log(self, run_id: str, *, follow: bool = False) -> Iterator[bytes]:
-        """The log of a Run as it comes; with `follow`, until the Run ends. Raises `Unavailable` before it starts."""
+    def run_log(self, run_id: str, *, follow: bool = False, ending: Ending | None = None) -> Iterator[bytes]:
+        """The log of a Run as it comes; with `follow`, until the Run ends. Raises `Unavailable` before it starts.
+
+        `ending` ends it at once, from any thread.
+        """
         query: Query = [("follow", "")] if follow else ()
-        with self._http.stream("run_log", query, runId=run_id) as response:
+        ending = ending or Ending()
+        with (
+            self._http.stream("run_log", query, runId=run_id) as response,
+            ending.cutting(lambda: self._http.cut(response)),
+        ):
             yield from self._http.blocks(response)
 
     # --- images -------------------------------------------------------------------------------------------------------

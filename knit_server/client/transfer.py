@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, cast
 from urllib.parse import urlencode
 
-from knit_server.client.transport import Transport
+from knit_server.client.transport import ANSWER, Transport
 from knit_server.domain import tags as domain_tags
-from knit_server.domain.errors import Damaged, InvalidInput
-from knit_server.wire import shapes
+from knit_server.domain.errors import Damaged, InvalidInput, KnitError
+from knit_server.wire import errors, ranges, shapes
 from knit_server.wire.endpoints import CONTENT_ID_HEADER, TAR, TAR_GZ
 
 Progress = Callable[[int, str], None]
@@ -125,6 +126,43 @@ def pull_file(http: Transport, knit_id: str, path: str, target: Path | IO[bytes]
     with http.stream("data_files", [("path", path)], knitId=knit_id) as response, _writing(target) as write:
         for _ in _written(_counted(http.blocks(response), progress), write):
             pass
+
+
+def read_range(http: Transport, knit_id: str, path: str, start: int, stop: int | None) -> bytes:
+    """Return a part of one file of a Data; see `KnitClient.read_range`."""
+    if start < 0 or (stop is not None and stop < start):
+        raise InvalidInput(
+            f"no range of bytes: {start} to {'the end' if stop is None else stop}",
+            advice="Positions go from 0, and upwards.",
+        )
+    if start == stop:
+        return b""
+    headers = {"Range": ranges.ask(start, stop)} if start or stop is not None else {}
+    try:
+        with http.stream("data_files", [("path", path)], headers=headers, patience=ANSWER, knitId=knit_id) as response:
+            if response.status_code != HTTPStatus.PARTIAL_CONTENT:  # a server, or a proxy, that knows no ranges
+                return _cut(http.blocks(response), start, stop)
+            raw, part = http.drain(response), ranges.came(response.headers.get("content-range"))
+    except KnitError as err:
+        if errors.code_of(err) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return b""
+        raise
+    if part is None or part.start != start or len(raw) != part.stop - start or (stop is not None and part.stop > stop):
+        raise Damaged(
+            f"another part of {path!r} came than was asked for", advice="Is there a proxy that changes ranges of bytes?"
+        )
+    return raw
+
+
+def _cut(blocks: Iterator[bytes], start: int, stop: int | None) -> bytes:
+    """Take a part of what comes, and no more than is needed for that."""
+    parts, at = [], 0
+    for block in blocks:
+        parts.append(block[max(0, start - at) : None if stop is None else max(0, stop - at)])
+        at += len(block)
+        if stop is not None and at >= stop:
+            break
+    return b"".join(parts)
 
 
 @contextmanager

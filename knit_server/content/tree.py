@@ -26,6 +26,7 @@ MAX_TIME = 2**63 - 1  # ns either side of 1970 that a signed 64-bit number holds
 
 _CONTENT_HEADER = b"knit content 1\n"
 _BYTES_HEADER = b"knit bytes 1\n"
+_FILE_HEADER = b"knit file 1\n"
 
 
 def digest(data: bytes | bytearray | memoryview) -> str:
@@ -159,6 +160,11 @@ def content_id(tree: Tree) -> ContentId:
 def bytes_id(tree: Tree) -> BytesId:
     """Name the tree without times and modes; see `Tree.bytes_id`."""
     return tree.bytes_id
+
+
+def file_id(entry: Entry) -> str:
+    """Name a file by its bytes alone: files with equal bytes, and no others, have equal names."""
+    return _hash_lines(_FILE_HEADER, [[entry.size, list(entry.chunks)]])
 
 
 def row(entry: Entry) -> list[object]:

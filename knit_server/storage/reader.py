@@ -14,6 +14,7 @@ from knit_server.content.tree import CHUNK_SIZE, ChunkId, Entry, chunk_id
 from knit_server.domain.errors import Damaged, InvalidInput
 from knit_server.storage import keys
 from knit_server.storage.objects import Objects
+from knit_server.storage.recent import Recent
 
 _WINDOW = 16 * 1024 * 1024  # bytes of a pack read at once when a whole tree is wanted
 _GAP = 256 * 1024  # bytes not wanted that are read over rather than asked around
@@ -29,6 +30,9 @@ class Chunks:
 
     def read(self, entry: Entry, index: int) -> bytes:
         """Return chunk `index` of a file. Raises `Damaged` if it is not what was stored."""
+        return self._verified(entry, index)
+
+    def _verified(self, entry: Entry, index: int) -> bytes:
         chunk = entry.chunks[index]
         place = self._locations[chunk]
         stored = self.fetch(place)
@@ -51,6 +55,18 @@ class Chunks:
     def fetch(self, place: Location) -> bytes | None:
         """Return the stored form of a chunk, None if its pack is missing."""
         return self._objects.get(keys.pack(place.pack), place.offset, place.length)
+
+
+class RememberedChunks(Chunks):
+    """Fetches single chunks, and keeps them for whoever reads on where this reader stopped."""
+
+    def __init__(self, objects: Objects, manifest: Manifest, recent: Recent[ChunkId, bytes]) -> None:
+        super().__init__(objects, manifest)
+        self._recent = recent
+
+    def read(self, entry: Entry, index: int) -> bytes:
+        """Return chunk `index` of a file; see `Chunks.read`."""
+        return self._recent.get(entry.chunks[index], lambda: self._verified(entry, index), len)
 
 
 class WholeTree(Chunks):

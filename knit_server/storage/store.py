@@ -14,15 +14,19 @@ from knit_server.content.door import show
 from knit_server.content.manifest import Manifest
 from knit_server.content.packs import PackId
 from knit_server.content.restore import TreeWriter, write_all
-from knit_server.content.tree import Entry
+from knit_server.content.tree import CHUNK_SIZE, ChunkId, Entry
 from knit_server.content.walk import Warn, silent
 from knit_server.domain.errors import Damaged, InvalidInput
 from knit_server.storage import keys
 from knit_server.storage.local import LocalObjects
 from knit_server.storage.objects import Objects, Stored
-from knit_server.storage.reader import Chunks, TreeFile, WholeTree
+from knit_server.storage.reader import Chunks, RememberedChunks, TreeFile, WholeTree
+from knit_server.storage.recent import Recent
 from knit_server.storage.remote import FsspecObjects
 from knit_server.storage.writer import HasContent, Known, Snapshot, Writer, no_content, nothing_known
+
+_CHUNKS_KEPT = 4 * CHUNK_SIZE  # bytes in memory for readers of ranges: as many may read at once without refetching
+_ROWS_KEPT = 200_000  # entries and chunks of manifests in memory, likewise; some 100 MB if they are all in use
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Store:
     def __init__(self, url: str | Path, **options: Any) -> None:
         self.url = str(url)
         self._objects = _open(self.url, options)
+        self._recent_chunks: Recent[ChunkId, bytes] = Recent(_CHUNKS_KEPT)
+        self._recent_manifests: Recent[str, Manifest] = Recent(_ROWS_KEPT)
 
     def close(self) -> None:
         """Release connections."""
@@ -68,6 +74,14 @@ class Store:
     def open(self, manifest: Manifest, path: str) -> TreeFile:
         """Open a file for reading and seeking. Raises `NotFound`, or `InvalidInput` for what is no file."""
         return TreeFile(Chunks(self._objects, manifest), _file(manifest, path))
+
+    def recent_manifest(self, key: str) -> Manifest:
+        """Return a manifest, from memory if it was asked for so a moment ago; see `manifest`."""
+        return self._recent_manifests.get(key, lambda: self.manifest(key), _rows)
+
+    def open_part(self, manifest: Manifest, path: str) -> TreeFile:
+        """Open a file like `open`, for one of several readers that each want a part: they share recent chunks."""
+        return TreeFile(RememberedChunks(self._objects, manifest, self._recent_chunks), _file(manifest, path))
 
     def read(self, manifest: Manifest, path: str, offset: int = 0, length: int | None = None) -> bytes:
         """Return bytes of a file from `offset`, fewer than `length` only at its end."""
@@ -149,6 +163,10 @@ def _file(manifest: Manifest, path: str) -> Entry:
     if entry.kind != "file":
         raise InvalidInput(f"{show(path)} is a {entry.kind}, not a file", advice="Name a file of the Data.")
     return entry
+
+
+def _rows(manifest: Manifest) -> int:
+    return 1 + len(manifest.tree.entries) + len(manifest.locations)
 
 
 def _open(url: str, options: dict[str, Any]) -> Objects:

@@ -17,7 +17,7 @@ LINES = "application/x-ndjson"
 EVENTS = "text/event-stream"
 JWT = "application/jwt"
 
-API_VERSION = "1.1.0"
+API_VERSION = "1.2.0"
 """Of the table below: the first number changes where an old client could break, the second where something is new."""
 CHECKSUM_TRAILER = "x-checksum-md5"
 """The trailer of Knitfab's pushes and pulls: the MD5 of the body, in hexadecimal digits."""
@@ -84,7 +84,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         name="data_files", method="GET", path="/data/{knitId}/files", query=("path",),
         response=f"[FileEntry] or {LOG}",
-        summary="List the names in a Data; with path, download the bytes of the one file of that name.",
+        summary="List the names in a Data; with path, download the bytes of the one file of that name, or its Range.",
     ),
     Endpoint(
         name="data_lineage", method="GET", path="/data/{knitId}/lineage", query=_DEPTHS, response="Lineage",

@@ -20,6 +20,7 @@ from knit_server.wire.endpoints import (
     ENDPOINTS,
     JSON,
     JWT,
+    LOG,
     TAR_GZ,
     Endpoint,
 )
@@ -81,6 +82,20 @@ PULL_HEADERS: Schema = {
         "schema": {"type": "string"},
     },
 }
+
+RANGE: Schema = {
+    "name": "Range", "in": "header", "schema": {"type": "string", "examples": ["bytes=0-1023"]},
+    "description": "With path, the part of the file that is wanted: bytes=A-B, bytes=A- or bytes=-N, in bytes.",
+}  # fmt: skip
+FILE_HEADERS: Schema = {
+    "ETag": {"description": "With path, names the bytes of the file.", "schema": {"type": "string"}},
+    "Accept-Ranges": {"description": "With path: bytes.", "schema": {"type": "string"}},
+}
+PART_HEADERS: Schema = FILE_HEADERS | {
+    "Content-Range": {"description": "Which part it is, and of how many bytes.", "schema": {"type": "string"}}
+}
+RANGED = "data_files"
+"""The endpoint that answers `Range`."""
 
 
 def document(server: str = "/knit/api", endpoints: Iterable[Endpoint] = ENDPOINTS) -> Schema:
@@ -173,6 +188,8 @@ def _operation(point: Endpoint, components: Schema) -> Schema:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for name in point.members
     ] + [_parameter(point, word) for word in point.query]
+    if point.name == RANGED:
+        parameters.append(RANGE)
     if parameters:
         operation["parameters"] = parameters
     if point.request:
@@ -184,8 +201,13 @@ def _operation(point: Endpoint, components: Schema) -> Schema:
         answer["headers"] = PAGE_HEADERS
     if point.response == TAR_GZ:
         answer["headers"] = PULL_HEADERS
+    more: Schema = {}
+    if point.name == RANGED:
+        answer["headers"] = FILE_HEADERS
+        part = {"description": "A part of the file.", "headers": PART_HEADERS, "content": _content(LOG, components)}
+        more = {"206": part, "304": {"description": "If-None-Match names the file as it is."}}
     refusal = {"description": "It was refused, or it failed.", "content": _content("ErrorBody", components)}
-    operation["responses"] = {"200" if point.response else "204": answer, "default": refusal}
+    operation["responses"] = {"200" if point.response else "204": answer, **more, "default": refusal}
     return operation
 
 

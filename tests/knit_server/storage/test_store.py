@@ -88,6 +88,26 @@ class StoreContract:
         assert writer.new_packs == {}
         assert list(store.manifests()) == before
 
+    def test_readers_of_parts_share_chunks(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A part costs the stored chunks that hold it, and what one reader has fetched the next one need not."""
+        data = os.urandom(CHUNK_SIZE + 500)
+        manifest = store.recent_manifest(key(put(store, {"big": data})))
+        fetched: list[tuple[int, int | None]] = []
+        get = store._objects.get
+
+        def counted(name: str, start: int = 0, length: int | None = None) -> bytes | None:
+            fetched.append((start, length))
+            return get(name, start, length)
+
+        monkeypatch.setattr(store._objects, "get", counted)
+        for at, length in ((CHUNK_SIZE + 10, 20), (CHUNK_SIZE, 500), (100, 10), (CHUNK_SIZE - 5, 10)):
+            with store.open_part(manifest, "big") as file:
+                file.seek(at)
+                found = file.read(length) or b""
+                assert found + (file.read(length - len(found)) or b"") == data[at : at + length]
+        assert fetched == [(CHUNK_SIZE, 500), (0, CHUNK_SIZE)]
+        assert store.recent_manifest(next(name for name, _ in store.manifests())) is manifest
+
     def test_packs_are_cut(self, store: Store) -> None:
         """A large file spreads over several packs of about the promised size and comes back equal."""
         data = [os.urandom(CHUNK_SIZE) for _ in range(5)]

@@ -24,10 +24,14 @@ def references(value: Any) -> Iterator[str]:
             yield from references(each)
 
 
+def members(operation: Any) -> set[str]:
+    return {each["name"] for each in operation.get("parameters", []) if each["in"] != "header"}
+
+
 def test_every_endpoint_is_described() -> None:
     """Each endpoint is one operation, with all its members, and every operation is an endpoint."""
     described = {
-        operation["operationId"]: (method.upper(), path, {each["name"] for each in operation.get("parameters", [])})
+        operation["operationId"]: (method.upper(), path, members(operation))
         for path, methods in DOCUMENT["paths"].items()
         for method, operation in methods.items()
     }
@@ -111,3 +115,18 @@ def test_other_types_are_refused() -> None:
     """A type that JSON cannot be is a mistake of ours, found here."""
     with pytest.raises(TypeError, match="no JSON Schema"):
         openapi.schema(set[str], {})
+
+
+def test_ranges_are_described() -> None:
+    """The header that asks for a part of a file, what comes then, and what a file has besides its bytes."""
+    ranged = [
+        (operation["operationId"], set(operation["responses"]))
+        for methods in DOCUMENT["paths"].values()
+        for operation in methods.values()
+        if any(each["in"] == "header" for each in operation.get("parameters", []))
+    ]
+    assert ranged == [("data_files", {"200", "206", "304", "default"})]
+    responses = DOCUMENT["paths"]["/data/{knitId}/files"]["get"]["responses"]
+    assert set(responses["200"]["headers"]) == {"ETag", "Accept-Ranges"}
+    assert set(responses["206"]["headers"]) == {"ETag", "Accept-Ranges", "Content-Range"}
+    assert set(responses["206"]["content"]) == {"application/octet-stream"}
