@@ -43,7 +43,7 @@ class Copied(NamedTuple):
 
 def source() -> Path:
     """Return the folder of the notebooks that came with this Knit. Raises `NotFound`."""
-    found = next((place for place in _PLACES if any(place.glob("*.ipynb"))), None)
+    found = next((place for place in _PLACES if (place / "tutorial").is_dir()), None)
     if found is None:
         raise NotFound("there are no notebooks in this installation of Knit", advice="Install it anew, from its wheel.")
     return found

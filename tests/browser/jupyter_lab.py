@@ -13,6 +13,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -31,6 +32,9 @@ SETTINGS = {
 class JupyterLab(Server):
     """JupyterLab and Notebook 7 in one process, and one user of both. Notebooks lie in `notebooks`; the command
     is given in `project`, which is set up by `knit init` as notebooks are not."""
+
+    program: Sequence[str] = (sys.executable, "-m", "jupyterlab")
+    """What is started, with flags behind it."""
 
     def __init__(self, folder: Path, *flags: str, home: Path | None = None) -> None:
         super().__init__(folder, *flags, home=home)
@@ -67,7 +71,7 @@ class JupyterLab(Server):
         self.settle()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", f"--port={self.port}",
+                [*self.program, "--allow-root", "--no-browser", f"--port={self.port}",
                  "--ServerApp.port_retries=0", f"--ServerApp.base_url={BASE_URL}", f"--IdentityProvider.token={TOKEN}",
                  f"--ServerApp.root_dir={self.notebooks}", f"--KnitExtension.home={self.home}",
                  "--LabApp.news_url=None", "--LabApp.expose_app_in_browser=True",
@@ -80,6 +84,21 @@ class JupyterLab(Server):
         except BaseException:
             self.kill()
             raise
+
+    def execute(self, *cells: str, seconds: float = PATIENCE) -> list[str]:
+        """Run cells in one new kernel that the server starts; what each printed. A cell that raises fails the test."""
+        from jupyter_client.blocking.client import BlockingKernelClient
+
+        kernel = self._ask("POST", "api/kernels")["id"]
+        client = BlockingKernelClient(connection_file=str(self.folder / "runtime" / f"kernel-{kernel}.json"))
+        client.load_connection_file()
+        client.start_channels()
+        try:
+            client.wait_for_ready(timeout=PATIENCE)
+            return [_run(client, cell, seconds) for cell in cells]
+        finally:
+            client.stop_channels()
+            self._ask("DELETE", f"api/kernels/{kernel}")
 
     def end_kernels(self) -> None:
         """End all kernels: each takes memory, and there are many tests."""
@@ -113,6 +132,18 @@ class JupyterLab(Server):
             process.send_signal(signal.SIGKILL)
             process.wait()
             raise
+
+
+def _run(client: Any, code: str, seconds: float) -> str:
+    said: list[str] = []
+
+    def hear(message: dict[str, Any]) -> None:
+        content = message["content"]
+        said.append(content.get("text") or content.get("data", {}).get("text/plain", ""))
+
+    reply = client.execute_interactive(code, output_hook=hear, timeout=seconds)["content"]
+    assert reply["status"] == "ok", "\n".join(reply.get("traceback", [str(reply)]))
+    return "".join(said)
 
 
 def images_folder(fallback: Path) -> Path:

@@ -82,6 +82,7 @@ def test_none_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_command(knit, home: Path, origin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The notebooks' paths are the result; what was kept is a warning; what to do next is said."""
+    (origin / "tutorial").mkdir()
     monkeypatch.setattr(examples, "_PLACES", (origin,))
     result = knit("notebooks")
     assert (result.code, json.loads(result.out)) == (0, ["knit-notebooks/01-first.ipynb"])
