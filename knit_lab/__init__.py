@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from knit_lab.api import find as find
     from knit_lab.api import plan as plan
     from knit_lab.api import push as push
+    from knit_lab.api import push_form as push_form
     from knit_lab.api import why as why
     from knit_lab.magics import load_ipython_extension as load_ipython_extension
     from knit_lab.magics import unload_ipython_extension as unload_ipython_extension
@@ -54,6 +55,7 @@ _PLACES = {
     "load_ipython_extension": "knit_lab.magics",
     "plan": "knit_lab.api",
     "push": "knit_lab.api",
+    "push_form": "knit_lab.api",
     "unload_ipython_extension": "knit_lab.magics",
     "why": "knit_lab.api",
 }

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from knit_lab.objects import asking
 from knit_lab.session import Session
+from knit_server.domain.errors import Unsupported
 
 if TYPE_CHECKING:
+    from knit_lab.components.push_form import PushForm
     from knit_lab.objects.data import Data
     from knit_lab.objects.drafts import PlanDraft
     from knit_lab.objects.explanations import Explanation
@@ -75,3 +79,25 @@ def plan(source: str | os.PathLike[str] | Mapping[str, Any] | None = None, /, **
 def why(what: str | Data | Plan | Run) -> Explanation:
     """Explain why a Data, a Plan or a Run did what it did, or did not; see `Session.why`."""
     return current().why(what)
+
+
+# --- widgets ----------------------------------------------------------------------------------------------------------
+
+
+def push_form(
+    path: str | os.PathLike[str] | None = None, tags: Iterable[str] | str = (), *, name: str = ""
+) -> PushForm:  # fmt: skip
+    """Show the form that pushes: a path of this machine, or files of your computer. Raises `Unsupported`."""
+    with _widgets():
+        from knit_lab.components.push_form import PushForm
+    return PushForm(current(), None if path is None else os.fspath(path), asking.texts(tags), name=name)
+
+
+@contextlib.contextmanager
+def _widgets() -> Iterator[None]:
+    """Say what to install where the libraries of the widgets are missing."""
+    try:
+        yield
+    except ImportError as err:
+        advice = 'Install them: pip install "knit-platform[lab]"'
+        raise Unsupported(f"the widgets are not installed: {err}", advice=advice) from err

@@ -9,7 +9,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from knit_lab.display.html import escape
+from knit_lab.display.html import escape, size
 from knit_server.domain.errors import KnitError
 
 TEXT = "var(--jp-ui-font-color1, #1f2328)"
@@ -33,6 +33,10 @@ class Said(widgets.HTML):  # type: ignore[misc]
     def busy(self, text: str) -> None:
         """Say what is under way."""
         self.value = f'<span style="color:{FAINT}">⏳ {escape(text)}</span>'
+
+    def note(self, text: str) -> None:
+        """Say something that is neither good nor bad."""
+        self.value = f'<span style="color:{FAINT}">{escape(text)}</span>' if text else ""
 
     def good(self, text: str) -> None:
         """Say what has been done."""
@@ -78,3 +82,29 @@ def download(name: str, content: bytes, kind: str) -> str:
     """Return a link that saves `content` as the file `name`."""
     coded = base64.b64encode(content).decode("ascii")
     return f'<a download="{escape(name)}" href="data:{kind};base64,{coded}">Save {escape(name)}</a>'
+
+
+def one_line(text: str) -> str:
+    """Return `text` for places that take no markup: what would break a line or hide in it is replaced."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def labelled(label: str, part: widgets.Widget) -> widgets.HBox:
+    """Return `part` with a word before it."""
+    word = widgets.HTML(f'<span style="color:{FAINT}">{escape(label)}</span>', layout=widgets.Layout(width="4em"))
+    return widgets.HBox([word, part], layout=widgets.Layout(align_items="flex-start"))
+
+
+def show(part: widgets.Widget, wanted: bool) -> None:
+    """Show `part`, or take it from the page while it is not wanted."""
+    part.layout.display = None if wanted else "none"
+
+
+def bar(word: str, done: int, total: int, name: str = "") -> str:
+    """Return a bar of bytes: `done` of `total`, 0 if that is not known; with `name`, the file it is at."""
+    share = min(100, 100 * done // total) if total else 0
+    told = f"{word} {size(done)}" + (f" of {size(total)} ({share} %)" if total else "")
+    track = "width:120px;height:8px;border-radius:4px;background:var(--jp-border-color2, #d0d7de);display:inline-block"
+    fill = f"width:{share}%;height:100%;border-radius:4px;background:var(--jp-brand-color1, #0969da)"
+    drawn = f'<span style="{track}"><span style="display:block;{fill}"></span></span> ' if total else ""
+    return f'<div role="status" style="color:{TEXT}">{drawn}{escape(told)} {escape(one_line(name))}</div>'
