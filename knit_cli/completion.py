@@ -122,15 +122,15 @@ Ask = Callable[[Root, Callable[["KnitClient"], Items]], Items]
 """Asks the server of the profile that the root flags name, and gives what it answers in time."""
 
 
-def candidates(words: Sequence[str], incomplete: str, ask: Ask) -> Items:
-    """Return what the word `incomplete` can become after `words`."""
+def candidates(words: Sequence[str], incomplete: str, ask: Ask, tree: click.Command | None = None) -> Items:
+    """Return what the word `incomplete` can become after `words`; `tree` is that of `knit` by default."""
     from knit_cli.main import cli, split_root
 
     if words and words[-1] in _VALUED and "--" not in words:
         return _profiles(incomplete) if words[-1] == "--profile" else _files()
     rest, root, _ = split_root(words)
-    command: click.Command = cli
-    context = click.Context(cli, info_name="knit")
+    command: click.Command = tree or cli
+    context = click.Context(command, info_name="knit")
     while isinstance(command, Group) and rest:
         found = command.get_command(context, rest.pop(0))
         if found is None:
@@ -193,6 +193,12 @@ def _values(parameter: click.Parameter, incomplete: str, look: Look) -> Items:
         return look(lambda knit: _ids(knit, kind, incomplete))
     if metavar == "KEY:VALUE":
         return look(lambda knit: _tags(knit, incomplete))
+    if metavar == "KNIT_ID|KEY:VALUE":
+        return look(lambda knit: [*_ids(knit, "data", incomplete), *_tags(knit, incomplete)])
+    if metavar == "NAME=KEY:VALUE,":
+        cut = max(incomplete.rfind("="), incomplete.rfind(",")) + 1
+        tags = look(lambda knit: _tags(knit, incomplete[cut:])) if "=" in incomplete else []
+        return [Item(incomplete[:cut] + each.value, help=each.help) for each in tags]
     if metavar == "NAME[:TAG]":
         return look(lambda knit: _images(knit, incomplete))
     if metavar == "PROFILE":

@@ -8,13 +8,16 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 from knit_cli import ids
 from knit_cli.words import Words, likely
 from knit_server.domain.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from knit_cli.hosting import Host
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -26,6 +29,8 @@ class Root:
     profile: str | None = None
     store: str | None = None
     env: str | None = None
+    host: Host | None = None
+    """The program that gives the command by itself; None in a terminal."""
 
 
 class Argument(click.Argument):
@@ -75,6 +80,11 @@ def values(*names: str, metavar: str, help: str) -> Callable[[_F], _F]:  # noqa:
 def switch(*names: str, help: str, default: bool | None = False) -> Callable[[_F], _F]:  # noqa: A002
     """Declare a flag without a value; `--name=false` switches it off."""
     return click.option(*names, cls=Option, switch=True, help=help, default=default)
+
+
+def command(name: str, *, help: str) -> Callable[[Callable[..., object]], click.Command]:  # noqa: A002 - as click's
+    """Declare a command that reads its words by Knit's rules, for who has no door to click."""
+    return click.command(name, cls=Command, add_help_option=False, help=help)
 
 
 def usage(message: str) -> click.UsageError:

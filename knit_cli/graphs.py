@@ -5,10 +5,13 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from knit_cli import frame, output
+from knit_cli import frame, hosting, output
 from knit_server.domain.errors import InvalidInput, KnitError
+
+if TYPE_CHECKING:
+    from knit_server.client.api import Depth
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -46,6 +49,12 @@ def checked(form: str, target: str | None) -> str:
     if form == "png" and target is None:
         output.refuse_terminal("a picture", "Name a file: -o graph.png.")
     return form
+
+
+def given(found: object, form: str, target: str | None, upstream: Depth, downstream: Depth) -> bool:
+    """Hand a graph to the host, which shows it itself, unless a tree or a file is asked for."""
+    wanted = form in ("dot", "svg") and target is None
+    return wanted and hosting.given(found, upstream=upstream, downstream=downstream)
 
 
 def show(dot: Callable[[], str], text: Callable[[], str], form: str, target: str | None) -> None:

@@ -99,7 +99,7 @@ def hosted(words: Sequence[str], host: Host, tree: click.Command = cli) -> int:
             context = _innermost(rest, root, tree)
             host.stdout.write(f"{help_page(context.command, context)}\n".encode())
             return 0
-        result = tree.main(rest, prog_name="knit", standalone_mode=False, obj=replace(root, host=host))
+        result = tree.main(rest, prog_name=tree.name or "knit", standalone_mode=False, obj=replace(root, host=host))
         return result if isinstance(result, int) and not isinstance(result, bool) else 0
     except click.exceptions.Exit as err:
         return err.exit_code
@@ -147,13 +147,13 @@ def split_root(words: Sequence[str], *, take_help: bool = True) -> tuple[list[st
             found[_VALUED[name]] = given if equals else queue.pop(0)
         else:
             rest.append(word)
-    return rest, replace(Root(), **found), wants_help
+    return rest, Root(profile=found.get("profile"), store=found.get("store"), env=found.get("env")), wants_help
 
 
 def _innermost(words: Sequence[str], root: Root, tree: click.Command = cli) -> click.Context:
     """Return the context of the innermost command that `words` name."""
     command = tree
-    context = click.Context(tree, info_name="knit", obj=root)
+    context = click.Context(tree, info_name=tree.name, obj=root)
     for word in words:
         found = command.get_command(context, word) if isinstance(command, click.Group) else None
         if found is None:

@@ -9,6 +9,7 @@ from typing import IO
 
 import click
 
+from knit_cli import hosting
 from knit_server.domain.errors import InvalidInput
 
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -21,8 +22,9 @@ def as_json(value: object, indent: int = 4) -> str:
 
 
 def print_json(value: object) -> None:
-    """Print a result as JSON."""
-    emit(as_json(value) + "\n")
+    """Print a result as JSON, or hand it to the host."""
+    if not hosting.given(value):
+        emit(as_json(value) + "\n")
 
 
 def emit(text: str) -> None:
@@ -33,23 +35,27 @@ def emit(text: str) -> None:
 
 def binary_stdout() -> IO[bytes]:
     """Return stdout for bytes."""
-    return sys.stdout.buffer
+    host = hosting.present()
+    return sys.stdout.buffer if host is None else host.stdout
 
 
 def end_line() -> None:
     """End a result that is kept without a newline, where a prompt would follow it: on a terminal."""
-    if sys.stdout.isatty():
+    if binary_stdout().isatty():
         emit("\n")
 
 
 def refuse_terminal(what: str, advice: str) -> None:
-    """Raise `InvalidInput` if stdout is a terminal, which `what`, being no text, would confuse."""
-    if sys.stdout.isatty():
-        raise InvalidInput(f"{what} is not written to a terminal", advice=advice)
+    """Raise `InvalidInput` if stdout is a terminal or a notebook, which `what`, being no text, would confuse."""
+    if (hosted := hosting.present() is not None) or sys.stdout.isatty():
+        raise InvalidInput(f"{what} is not written to a {'notebook' if hosted else 'terminal'}", advice=advice)
 
 
 def say(text: str) -> None:
     """Write text to stderr as lines; what a terminal would act on is shown instead, for tags and servers say much."""
+    if (host := hosting.present()) is not None:
+        host.say(shown(text))
+        return
     sys.stderr.write(shown(text) + "\n")
     sys.stderr.flush()
 
@@ -76,6 +82,9 @@ def _shown(char: str) -> str:
 
 def log(message: str) -> None:
     """Write a log line to stderr: `[knit data push] 2026/01/31 09:30:00 message`, in local time."""
+    if hosting.present() is not None:
+        say(message)
+        return
     context = click.get_current_context(silent=True)
     command = context.command_path if context else "knit"
     say(f"[{command}] {time.strftime('%Y/%m/%d %H:%M:%S')} {message}")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from knit_cli import hosting
 from knit_cli.output import say
 
 if TYPE_CHECKING:
@@ -28,9 +31,14 @@ class Meter:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._waiting: threading.Timer | None = None
+        self._host = hosting.present()
+        self._hosted = ExitStack()
+        self._tell: Callable[[int, str], None] | None = None
 
     def __enter__(self) -> Meter:
-        if self._shown:
+        if self._host is not None:
+            self._tell = self._hosted.enter_context(self._host.progress(self._total))
+        elif self._shown:
             self._bar = _bar()
             self._task = self._bar.add_task("", total=self._total, speed="")
             self._bar.start()
@@ -42,12 +50,15 @@ class Meter:
         if self._waiting is not None:
             self._waiting.cancel()
         self._stop()
-        if kind is None and self._shown:
+        self._hosted.close()
+        if kind is None and self._shown and self._host is None:
             self._summary()
 
     def step(self, done: int, path: str) -> None:
         """Take how many bytes are done, and at which file."""
         self._done = done
+        if self._tell is not None:
+            self._tell(done, path)
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done, description=printable(path), speed=self._speed())
 

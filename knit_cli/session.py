@@ -38,6 +38,9 @@ def selection() -> Selection:
 @contextmanager
 def connected() -> Iterator[KnitClient]:
     """Give a client for the profile in use: one for all of a command, closed when the command has ended."""
+    if (host := root().host) is not None:
+        yield host.client(root())
+        return
     context = click.get_current_context()
     if (known := context.meta.get(_CLIENT)) is None:
         from knit_server.client import profiles

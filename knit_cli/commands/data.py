@@ -6,7 +6,7 @@ from itertools import islice
 
 import click
 
-from knit_cli import frame, graphs, output, session, tables
+from knit_cli import frame, graphs, hosting, output, session, tables
 from knit_server.domain import tags
 from knit_server.wire.shapes import DataDetail
 
@@ -78,7 +78,8 @@ def tag(knit_id: str, add: tuple[str, ...], remove: tuple[str, ...], remove_key:
         with session.refused("tagging data is rejected by server (status code = {code})"):
             changed = knit.tag_data(knit_id, add=added, remove=removed, remove_keys=remove_key)
     output.log(f"[OK] Tags are updated for data knit#id:{knit_id}")
-    output.log(output.as_json(changed))
+    if not hosting.given(changed):
+        output.log(output.as_json(changed))
 
 
 @click.command(
@@ -96,6 +97,8 @@ def lineage(
     up, down = session.directions(upstream, downstream, numbers)
     with session.connected() as knit, session.refused(f"data not found: {knit_id}"):
         found = knit.data_lineage(knit_id, upstream=up, downstream=down)
+    if graphs.given(found, form, target, up, down):
+        return
     from knit_server.wire import dot, text
 
     graphs.show(lambda: dot.lineage(found), lambda: text.lineage(found), form, target)

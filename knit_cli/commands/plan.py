@@ -100,6 +100,8 @@ def graph(
     up, down = session.directions(upstream, downstream, numbers)
     with session.connected() as knit, session.refused(f"planId:{plan_id} is not found"):
         found = knit.plan_graph(plan_id, upstream=up, downstream=down)
+    if graphs.given(found, form, target, up, down):
+        return
     from knit_server.wire import dot, text
 
     graphs.show(lambda: dot.plan_graph(found), lambda: text.plan_graph(found), form, target)

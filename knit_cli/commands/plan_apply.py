@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from knit_cli import frame, output, session
+from knit_cli import frame, hosting, output, session
 from knit_server.domain.errors import Conflict, InvalidInput, KnitError
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def _foresee(found: Sequence[_File]) -> None:
                     f"this server knows no dry runs: it has registered the Plan {told.get('planId')}",
                     advice="Switch it off if it should not run: knit plan active no PLAN_ID",
                 )
-            output.print_json(told)
+            if not hosting.given(told, spec=file.spec):
+                output.print_json(told)
             refused = refused or not told["applicable"]
             if len(found) > 1:
                 runs = told["runs"]["count"] if "runs" in told else 0

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 import click
 
-from knit_cli import frame, output, session
+from knit_cli import frame, hosting, output, session
 from knit_server.domain import plans
 from knit_server.domain.errors import InvalidInput
 
@@ -27,7 +27,8 @@ def resource(plan_id: str, set: tuple[str, ...], unset: tuple[str, ...]) -> None
     with session.connected() as knit, session.refused(f"planId:{plan_id} cannot be updated"):
         plan = knit.edit_resources(plan_id, set=amounts, unset=[name.strip() for name in unset])
     output.log(f"Plan:{plan_id} is updated.")
-    output.emit(output.as_json(plan, indent=2))
+    if not hosting.given(plan):
+        output.emit(output.as_json(plan, indent=2))
 
 
 @click.command(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from knit_cli import frame, output, session, tables
+from knit_cli import frame, hosting, output, session, tables
 from knit_cli.progress import Meter
 from knit_server.domain import tags
 from knit_server.domain.errors import InvalidInput
@@ -46,8 +46,9 @@ def push(sources: tuple[str, ...], tag: tuple[str, ...], name: bool, dereference
                 continue
             wanted = tags.normal([*common, _name_of(source)] if name else common)
             detail = _push_one(knit, f"[[{number}/{len(sources)}]]", source, wanted, dereference)
-            output.emit(("\n" if pushed else "") + output.as_json(detail))
-            output.end_line()
+            if not hosting.given(detail):
+                output.emit(("\n" if pushed else "") + output.as_json(detail))
+                output.end_line()
             pushed += 1
     if not pushed:
         raise InvalidInput("nothing was pushed", advice="Check the paths of the sources.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from knit_cli import frame, output, session
+from knit_cli import frame, hosting, output, session
 
 _FORMS = ("text", "json")
 
@@ -26,6 +26,8 @@ def why(what: str, plan_id: str, form: str) -> None:
         found = knit.why(what, plan_id or None)
     if form == "json":
         output.print_json(found)
+        return
+    if hosting.given(found):
         return
     from knit_server.wire import why as words
 
