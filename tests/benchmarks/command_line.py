@@ -1,4 +1,4 @@
-"""How long the `knit` command takes to say anything, and the server to be ready."""
+"""How long the `knit` command takes to say anything, a notebook to import Knit, and the server to be ready."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ from serving import server
 from tables import Table
 
 
+_CONNECT = "from knit_lab import connect; import httpx"
+
+
 def start() -> Table:
     """Cold starts of whole processes."""
     table = Table("Starting", ("what", "median ms"))
     for words in (("--help",), ("data", "push", "--help"), ("version",)):
         table.add(f"`knit {' '.join(words)}`", _median([f"{sys.prefix}/bin/knit", *words]))
+    table.add("`import knit_lab`", _median([sys.executable, "-c", "import knit_lab"]))
+    table.add("`import knit_lab`, and what `connect` needs", _median([sys.executable, "-c", _CONNECT]))
     table.add("`python -c pass`, beside them", _median([sys.executable, "-c", "pass"]))
     ready = []
     for _ in range(3):
