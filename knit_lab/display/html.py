@@ -1,40 +1,63 @@
 """The small parts of pages: escaped text, chips of tags, marks of statuses, ids, sizes, and the frame around them.
 
-Styles stand in the elements themselves, so that they survive where `<style>` is taken out, and colours have enough
-contrast on light and on dark pages. A status is a mark and a word, never a colour alone.
+Styles stand in the elements themselves, so that they survive where `<style>` is taken out, and override those that
+Jupyter has for tables. Colours can be read on light and on dark pages. A status is a mark and a word, never a colour
+alone.
 """
 
 from __future__ import annotations
 
 import html as _html
+import re
 from collections.abc import Iterable
 
 MARKS = {
     "waiting": "◔", "deactivated": "⏸", "ready": "◑", "starting": "◕", "running": "▶", "completing": "▶",
-    "aborting": "◼", "done": "✔", "failed": "✖", "invalidated": "⌫", "usable": "✔", "processing": "▶",
+    "aborting": "◼", "done": "✔", "failed": "✖", "invalidated": "⌫", "usable": "✔", "processing": "▶", "active": "✔",
+    "inactive": "⏸",
 }  # fmt: skip
-"""A mark for each status of a Run, and for the states of Data."""
+"""A mark for each status of a Run, and for the states of Data and Plans."""
 
+_GREEN, _RED, _BLUE, _GREY, _AMBER = "#1e8449", "#d9363e", "#2b72d8", "#6e7781", "#a06800"
 COLOURS = {
-    "done": "#1a7f37", "usable": "#1a7f37", "failed": "#cf222e", "aborting": "#cf222e", "running": "#0969da",
-    "starting": "#0969da", "completing": "#0969da", "processing": "#0969da", "waiting": "#6e7781", "ready": "#9a6700",
-    "deactivated": "#6e7781", "invalidated": "#6e7781",
+    "done": _GREEN, "usable": _GREEN, "active": _GREEN, "failed": _RED, "aborting": _RED, "running": _BLUE,
+    "starting": _BLUE, "completing": _BLUE, "processing": _BLUE, "ready": _AMBER, "waiting": _GREY,
+    "deactivated": _GREY, "invalidated": _GREY, "inactive": _GREY,
 }  # fmt: skip
-"""Colours of statuses, readable (4.5:1) on white; on dark pages the mark and the word carry the meaning."""
+"""Colours of statuses: contrast 4.5 on white and 4 on the near black of JupyterLab's dark theme, as far as one can."""
+
+_CHIP = (
+    "border:1px solid #8c959f;border-radius:9px;padding:0 7px;margin:1px 0;display:inline-block;max-width:36em;"
+    "overflow:hidden;text-overflow:ellipsis;white-space:nowrap;vertical-align:bottom;unicode-bidi:isolate"
+)
+_FRAME = "max-width:100%;overflow-x:auto;font-size:13px;line-height:1.5;text-align:left"
+_BIDI = "\u202a-\u202e\u2066-\u2069"  # what turns the direction of all that follows
+_NEVER = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff{_BIDI}]")
 
 
-_CHIP = "border:1px solid #8c959f;border-radius:9px;padding:0 7px;margin:1px 0;white-space:nowrap;display:inline-block"
+def clean(text: str) -> str:
+    """Replace what no page may hold, and what would change how the text around it reads."""
+    return _NEVER.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def printable(text: str) -> str:
+    """Replace what a terminal would act on; lines stay lines."""
+    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def escape(text: str) -> str:
-    """Escape any text for HTML; characters that no page may hold are replaced."""
-    clean = "".join(char if char >= " " or char in "\t\r\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
-    return _html.escape(clean, quote=True)
+    """Escape any text for HTML and SVG; characters that no page may hold are replaced."""
+    return _html.escape(clean(text), quote=True)
 
 
 def short(identifier: str) -> str:
     """Return the beginning of an id, which is enough to name it."""
     return identifier[:8]
+
+
+def counted(count: int, noun: str) -> str:
+    """Write how many there are: 1 Run, 2 Runs, 2 Data."""
+    return f"{count} {noun.removesuffix('s') if count == 1 else noun}"
 
 
 def identifier(value: str) -> str:
@@ -43,17 +66,19 @@ def identifier(value: str) -> str:
 
 
 def chip(tag: str) -> str:
-    """Show a tag."""
+    """Show a tag; of a long one the beginning, with the whole in the tooltip."""
     key, colon, value = tag.partition(":")
-    style = (
-        "border:1px solid #8c959f;border-radius:9px;padding:0 7px;white-space:nowrap;display:inline-block;margin:1px 0"
-    )
-    return f'<span style="{style}"><b>{escape(key)}</b>{escape(colon + value)}</span>'
+    return f'<span style="{_CHIP}" title="{escape(tag)}"><b>{escape(key)}</b>{escape(colon + value)}</span>'
 
 
 def chips(tags: Iterable[str]) -> str:
     """Show tags side by side."""
     return " ".join(map(chip, tags)) or "<i>no tags</i>"
+
+
+def mark(word: str) -> str:
+    """Show the mark of a status, in its colour."""
+    return f'<span style="color:{COLOURS.get(word, "inherit")};font-weight:600">{MARKS.get(word, "•")}</span>'
 
 
 def status(word: str) -> str:
@@ -76,4 +101,4 @@ def size(count: int) -> str:
 
 def framed(content: str) -> str:
     """Put the frame of Knit around `content`."""
-    return f'<div class="knit" style="max-width:100%;overflow-x:auto;font-size:13px">{content}</div>'
+    return f'<div class="knit" style="{_FRAME}">{content}</div>'

@@ -176,6 +176,6 @@ def missing(data: Data, name: str) -> NotFound:
 
 _FILE_COLUMNS = (
     Column("path", lambda each: each["path"]),
-    Column("size", lambda each: each["size"], Kind.SIZE),
+    Column("size", lambda each: each["size"] if each["kind"] == "file" else None, Kind.SIZE),
     Column("kind", lambda each: each["kind"]),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from knit_lab.display import html as markup
 from knit_lab.display import reasons
 from knit_lab.display.shown import Shown
 from knit_server.wire import shapes
@@ -26,8 +27,8 @@ class Explanation(Shown):
         return [point["code"] for point in self.answer["now"]]
 
     def as_text(self) -> str:
-        """Return the words of `knit why`."""
-        return words.text(self.answer)
+        """Return the words of `knit why`, with what a terminal would act on replaced."""
+        return markup.printable(words.text(self.answer)).rstrip("\n")
 
     def as_html(self) -> str:
         """Return the same as a page shows it."""

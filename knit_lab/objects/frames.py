@@ -54,3 +54,24 @@ def write(frame: Any, place: Path) -> None:
             f"cannot write the DataFrame as {place.name}: {err}",
             advice="Convert the columns, or choose another format.",
         ) from err
+
+
+def first_rows(place: Path, most: int) -> tuple[list[str], list[list[object]], int]:
+    """Return the titles, the first rows, and the number of all rows of a Parquet or Feather file.
+
+    Raises `InvalidInput` if it is none, `Unsupported` where a library is missing.
+    """
+    try:
+        import pandas
+    except ImportError as err:
+        raise Unsupported(f"looking into {place.suffix} needs pandas", advice="pip install pandas pyarrow") from err
+    try:
+        found = pandas.read_feather(place) if place.suffix == ".feather" else pandas.read_parquet(place)
+    except ImportError as err:
+        raise Unsupported(f"reading {place.suffix} needs a library: {err}", advice="pip install pyarrow") from err
+    except Exception as err:  # pyarrow's errors are ValueError, OSError and its own; what is in the file is not ours
+        raise InvalidInput(
+            f"this is no sound {place.suffix} file: {err}", advice="Look at how it was written."
+        ) from err
+    first = found.head(most)
+    return [str(each) for each in first.columns], [list(row) for row in first.itertuples(index=False)], len(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from knit_lab.display import cards
@@ -11,6 +12,8 @@ from knit_server.client.api import Depth
 from knit_server.wire import shapes
 
 if TYPE_CHECKING:
+    from knit_lab.components.monitor import Monitor
+    from knit_lab.components.plan_editor import PlanEditor
     from knit_lab.graph.views import PlanGraphView
     from knit_lab.objects.explanations import Explanation
     from knit_lab.objects.runs import Run
@@ -75,6 +78,18 @@ class Plan(Shown):
 
         found = self._session.client.plan_graph(self.id, upstream=upstream, downstream=downstream)
         return PlanGraphView(self._session, found, upstream, downstream)
+
+    def monitor(self, *, status: Iterable[str] = ()) -> Monitor:
+        """Watch its Runs as they go, in a widget. Raises `Unsupported` without ipywidgets."""
+        from knit_lab import opening
+
+        return opening.monitor(self._session, self, status=status)
+
+    def edit(self) -> PlanEditor:
+        """Edit a copy of it, in a widget. Raises `Unsupported` without ipywidgets."""
+        from knit_lab import opening
+
+        return opening.plan_editor(self._session, self)
 
     def why(self) -> Explanation:
         """Explain which Data its inputs took and what they wait for."""

@@ -17,6 +17,7 @@ from knit_server.domain.runs import TERMINAL, Status
 from knit_server.wire import shapes
 
 if TYPE_CHECKING:
+    from knit_lab.components.run_panel import FollowedRun
     from knit_lab.graph.views import LineageView
     from knit_lab.objects.data import Data
     from knit_lab.objects.explanations import Explanation
@@ -152,6 +153,12 @@ class Run(Shown):
                 sys.stdout.write(part)
                 sys.stdout.flush()
         return Log("".join(parts), printed=follow)
+
+    def follow(self) -> FollowedRun:
+        """Watch it in a widget: status, log, and what can be done about it. Raises `Unsupported` without ipywidgets."""
+        from knit_lab import opening
+
+        return opening.follow(self._session, self.id)
 
     # --- changing -----------------------------------------------------------------------------------------------------
 

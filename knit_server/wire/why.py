@@ -79,7 +79,7 @@ def _lines(found: shapes.Why) -> Iterator[str]:
         yield from (f"  | {line}" for line in found["log"])
     if found["then"]:
         yield "decided then:"
-        yield from (_decided(each) for each in found["then"][:_SHOWN])
+        yield from (f"  {decided(each)}" for each in found["then"][:_SHOWN])
         if len(found["then"]) > _SHOWN:
             yield "  and more before; --output json shows them"
     yield "next:"
@@ -94,10 +94,11 @@ def _points(points: Iterable[shapes.WhyPoint], depth: int) -> Iterator[str]:
         yield from _points(each.get("points", ()), depth + 1)
 
 
-def _decided(receipt: shapes.WhyReceipt) -> str:
+def decided(receipt: shapes.WhyReceipt) -> str:
+    """Return one decision of matching as a line: when, on what, about which Data, input and Plan."""
     times_ = f" ({receipt['count']} times)" if receipt["count"] > 1 else ""
     what = f'Data {receipt["knitId"]} at "{receipt["path"]}" of Plan {receipt["planId"]}'
-    return f"  {receipt['at']}  {receipt['event']}: {receipt['code']}{times_}: {what}{_detail(receipt['detail'])}"
+    return f"{receipt['at']}  {receipt['event']}: {receipt['code']}{times_}: {what}{_detail(receipt['detail'])}"
 
 
 def _detail(detail: Mapping[str, object]) -> str:
