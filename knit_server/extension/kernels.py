@@ -123,9 +123,9 @@ def jupyters_token(serverapp: ServerApp) -> str:
 def own_token(serverapp: ServerApp, settings: Settings | None) -> str:
     """Return the token that Knit's handlers shall take beside what Jupyter takes; "" if none is needed.
 
-    It is needed where people log in by password or by a hub, so that there is no token for programs. It is the home's,
-    so that profiles stay good when the server starts anew; where there is no home, one for this process, whose requests
-    are told why.
+    It is needed where people log in by password, so that there is no token for programs (a hub gives one). It is the
+    home's, so that profiles stay good when the server starts anew; where there is no home, one for this process, whose
+    requests are told why.
     """
     if jupyters_token(serverapp) or not getattr(serverapp.identity_provider, "auth_enabled", True):
         return ""
