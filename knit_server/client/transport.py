@@ -6,6 +6,7 @@ Redirects are not followed, so that the token never goes anywhere but to the ser
 from __future__ import annotations
 
 import json as json_module
+import os
 import socket
 import ssl
 import threading
@@ -44,6 +45,8 @@ class Transport:
         self._token = token
         self._ca_pem = ca_pem
         self._opened: httpx.Client | None = None
+        self._process = os.getpid()
+        self._inherited: list[httpx.Client | None] = []
         self._opening = threading.Lock()
 
     def close(self) -> None:
@@ -144,6 +147,9 @@ class Transport:
 
     def _client(self) -> httpx.Client:
         with self._opening:
+            if self._process != os.getpid():  # forked: its connections are still those of the other process
+                self._inherited.append(self._opened)  # kept, since closing them would end them there
+                self._opened, self._process = None, os.getpid()
             if self._opened is None:
                 self._opened = self._open()
             return self._opened

@@ -21,7 +21,7 @@ from knit_server.storage import keys
 from knit_server.storage.local import LocalObjects
 from knit_server.storage.objects import Objects, Stored
 from knit_server.storage.reader import Chunks, RememberedChunks, TreeFile, WholeTree
-from knit_server.storage.recent import Recent
+from knit_server.content.recent import Recent
 from knit_server.storage.remote import FsspecObjects
 from knit_server.storage.writer import HasContent, Known, Snapshot, Writer, no_content, nothing_known
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from knit_server.storage.recent import Recent
+from knit_server.content.recent import Recent
 
 
 class Maker:
