@@ -19,10 +19,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from knit_lab.api import browse as browse
     from knit_lab.api import connect as connect
     from knit_lab.api import current as current
     from knit_lab.api import find as find
+    from knit_lab.api import monitor as monitor
     from knit_lab.api import plan as plan
+    from knit_lab.api import plan_editor as plan_editor
+    from knit_lab.api import plan_list as plan_list
     from knit_lab.api import push as push
     from knit_lab.api import push_form as push_form
     from knit_lab.api import why as why
@@ -49,11 +53,15 @@ _PLACES = {
     "PlanDraft": "knit_lab.objects.drafts",
     "Run": "knit_lab.objects.runs",
     "Session": "knit_lab.session",
+    "browse": "knit_lab.api",
     "connect": "knit_lab.api",
     "current": "knit_lab.api",
     "find": "knit_lab.api",
     "load_ipython_extension": "knit_lab.magics",
+    "monitor": "knit_lab.api",
     "plan": "knit_lab.api",
+    "plan_editor": "knit_lab.api",
+    "plan_list": "knit_lab.api",
     "push": "knit_lab.api",
     "push_form": "knit_lab.api",
     "unload_ipython_extension": "knit_lab.magics",

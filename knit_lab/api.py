@@ -13,7 +13,12 @@ from knit_lab.session import Session
 from knit_server.domain.errors import Unsupported
 
 if TYPE_CHECKING:
+    from knit_lab.components.browser import DataBrowser
+    from knit_lab.components.monitor import Monitor
+    from knit_lab.components.plan_editor import PlanEditor
+    from knit_lab.components.plan_list import PlanList
     from knit_lab.components.push_form import PushForm
+    from knit_lab.objects.collections import Span, When
     from knit_lab.objects.data import Data
     from knit_lab.objects.drafts import PlanDraft
     from knit_lab.objects.explanations import Explanation
@@ -76,6 +81,32 @@ def plan(source: str | os.PathLike[str] | Mapping[str, Any] | None = None, /, **
     return current().plan(source, **members)
 
 
+def monitor(
+    plan: str | Plan | None = None, *, status: Iterable[str] = (), input: str | Data | None = None,  # noqa: A002 - as in `runs.find`
+    output: str | Data | None = None, since: When = None, duration: Span = None,
+) -> Monitor:  # fmt: skip
+    """Watch Runs as they go, in a widget: of a Plan, with an input, an output, in any of some statuses."""
+    from knit_lab import opening
+
+    return opening.monitor(
+        current(), plan, status=status, input=input, output=output, since=since, duration=duration
+    )  # fmt: skip
+
+
+def plan_editor(source: str | Plan | PlanDraft | None = None) -> PlanEditor:
+    """Edit a Plan in a widget: a draft, a plan file or its text, a registered Plan as a start, or nothing."""
+    from knit_lab import opening
+
+    return opening.plan_editor(current(), source)
+
+
+def plan_list(**filters: Any) -> PlanList:
+    """List Plans in a widget, to switch, archive and look at; filters as of `plans.find`."""
+    from knit_lab import opening
+
+    return opening.plan_list(current(), **filters)
+
+
 def why(what: str | Data | Plan | Run) -> Explanation:
     """Explain why a Data, a Plan or a Run did what it did, or did not; see `Session.why`."""
     return current().why(what)
@@ -91,6 +122,19 @@ def push_form(
     with _widgets():
         from knit_lab.components.push_form import PushForm
     return PushForm(current(), None if path is None else os.fspath(path), asking.texts(tags), name=name)
+
+
+def browse(
+    *tags: str, since: str = "", duration: str = "", transient: bool | None = None, height: str = "620px"
+) -> DataBrowser:  # fmt: skip
+    """Show the browser of Data, newest first, with these filters to begin with. Raises `Unsupported`.
+
+    `since` and `duration` are written as in `find`; `transient`: only Data that cannot be used (True), or only those
+    that can (False).
+    """
+    with _widgets():
+        from knit_lab.components.browser import DataBrowser
+    return DataBrowser(current(), tags, since=since, duration=duration, transient=transient, height=height)
 
 
 @contextlib.contextmanager

@@ -190,6 +190,13 @@ class KnitClient(PlanCalls):
         query = depths(upstream, downstream)
         return cast("shapes.Lineage", self._http.json("data_lineage", query, knitId=knit_id))
 
+    def data_outline(
+        self, knit_id: str, *, upstream: Depth = "all", downstream: Depth = "all", whole: bool = False
+    ) -> shapes.LineageOutline:
+        """Return the same with no more than a card shows; `whole`: every arrow both ways, whatever the depths."""
+        query = [*depths(upstream, downstream), *([("whole", "true")] if whole else [])]
+        return cast("shapes.LineageOutline", self._http.json("data_outline", query, knitId=knit_id))
+
     # --- Runs ---------------------------------------------------------------------------------------------------------
 
     def find_runs(
