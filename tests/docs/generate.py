@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))  # for the module beside this file
 
 import compatibility
+import notebook_api
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -86,7 +87,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "states": states, "endpoints": endpoints, "plan-keys": plan_keys, "reasons": reasons,
     "configuration": configuration, "configuration-file": configuration_file,
     "compatibility": compatibility.summary, "scenarios": compatibility.scenarios,
-    "defects": compatibility.defects, "wishes": compatibility.wishes,
+    "defects": compatibility.defects, "wishes": compatibility.wishes, "notebook-api": notebook_api.reference,
 }  # fmt: skip
 
 
