@@ -74,6 +74,13 @@ def trace(root: KnitId, facts: Facts, *, upstream: int | None = 0, downstream: i
     return walk.graph
 
 
+def component(root: KnitId, facts: Facts) -> LineageGraph:
+    """Walk from `root` along every arrow, whichever way it points, to the end: also siblings and what they became."""
+    walk = _Walk(root, facts)
+    walk.around()
+    return walk.graph
+
+
 class _Walk:
     def __init__(self, root: KnitId, facts: Facts) -> None:
         self._facts = facts
@@ -102,6 +109,14 @@ class _Walk:
             frontier = _new((knit_id for links in found for knit_id in _made(links)), seen)
             depth = None if depth is None else depth - 1
 
+    def around(self) -> None:
+        frontier, seen = [self._root], {self._root}
+        while frontier:
+            producers, consumers = self._facts.producers(frontier), self._facts.consumers(frontier)
+            both = ([*([producers[data]] if data in producers else []), *consumers.get(data, ())] for data in frontier)
+            found = self._visit([run for runs in both for run in runs if run not in self._runs])
+            frontier = _new((data for links in found for data in (*_taken(links), *_made(links))), seen)
+
     def _visit(self, runs: Sequence[RunId]) -> list[Links]:
         """Add the Runs that are new to the graph; return all of them, once each, in order."""
         wanted = list(dict.fromkeys(runs))
@@ -124,6 +139,10 @@ class _Walk:
         for each in links.inputs:
             self._data.setdefault(each.knit_id)
             self._edges.append(Edge(each.knit_id, links.run_id, each.path))
+
+
+def _taken(links: Links) -> list[KnitId]:
+    return [each.knit_id for each in links.inputs]
 
 
 def _made(links: Links) -> list[KnitId]:

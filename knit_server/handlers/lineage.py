@@ -25,6 +25,16 @@ class DataLineage(_Graph):
         await self.reply(_lineage, lineage.data_lineage, knit_id, *self.depths())
 
 
+class DataOutline(_Graph):
+    """/data/{knitId}/lineage/outline"""
+
+    @web.authenticated
+    async def get(self, knit_id: str) -> None:
+        """Follow a Data, or all that hangs together with it, and tell what a card shows."""
+        whole = requests.boolean("whole", self.one("whole")) or False
+        await self.reply(_outline, lineage.data_outline, knit_id, *self.depths(), whole=whole)
+
+
 class PlanGraph(_Graph):
     """/plans/{planId}/graph"""
 
@@ -36,6 +46,10 @@ class PlanGraph(_Graph):
 
 def _lineage(view: lineage.LineageView) -> shapes.Lineage:
     return codecs.lineage(view.graph, view.data, view.runs)
+
+
+def _outline(view: lineage.LineageOutline) -> shapes.LineageOutline:
+    return codecs.lineage_outline(view.graph, view.data, view.runs, view.plans)
 
 
 def _plan_graph(view: lineage.PlanGraphView) -> shapes.PlanGraph:

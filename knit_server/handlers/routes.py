@@ -17,6 +17,7 @@ HANDLERS: Mapping[str, type[KnitHandler]] = {
     "/data/{knitId}/details": data.DataDetails,
     "/data/{knitId}/files": files.Files,
     "/data/{knitId}/lineage": lineage.DataLineage,
+    "/data/{knitId}/lineage/outline": lineage.DataOutline,
     "/plans": plans.AllPlans,
     "/plans/schema": plans.PlanSchema,  # before {planId}: the first that fits answers
     "/plans/{planId}": plans.OnePlan,

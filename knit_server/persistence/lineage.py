@@ -25,7 +25,7 @@ class SqlFacts:
         found: dict[KnitId, RunId] = {}
         for some in batched(data):
             query = sa.select(tables.data.c.knit_id, tables.data.c.run_id).where(tables.data.c.knit_id.in_(some))
-            found.update({KnitId(row.knit_id): RunId(row.run_id) for row in self._tx.execute(query)})
+            found.update({KnitId(row.knit_id): RunId(row.run_id) for row in self._tx.execute(query).all()})
         return found
 
     def consumers(self, data: Sequence[KnitId]) -> Mapping[KnitId, Sequence[RunId]]:
@@ -41,7 +41,7 @@ class SqlFacts:
         made: dict[RunId, list[Assignment]] = {}
         for some in batched(runs_):
             query = sa.select(tables.data.c.knit_id, tables.data.c.run_id, tables.data.c.path)
-            for row in self._tx.execute(query.where(tables.data.c.run_id.in_(some))):
+            for row in self._tx.execute(query.where(tables.data.c.run_id.in_(some))).all():
                 made.setdefault(RunId(row.run_id), []).append(Assignment(path=row.path, knit_id=KnitId(row.knit_id)))
         for each in made.values():
             each.sort(key=lambda assignment: assignment.path)

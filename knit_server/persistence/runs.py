@@ -117,7 +117,7 @@ def many(tx: Transaction, run_ids: Iterable[str]) -> dict[str, Run]:
     """Return those of the Runs that exist, by id."""
     found: dict[str, Run] = {}
     for some in batched(possible(run_ids)):
-        for row in tx.execute(sa.select(_run).where(_run.c.run_id.in_(some))):
+        for row in tx.execute(sa.select(_run).where(_run.c.run_id.in_(some))).all():
             found[row.run_id] = to_run(row)
     return found
 
@@ -195,7 +195,7 @@ def inputs_of(tx: Transaction, run_ids: Iterable[str]) -> dict[str, tuple[Assign
     found: dict[str, list[Assignment]] = {}
     for some in batched(run_ids):
         query = sa.select(tables.run_input).where(tables.run_input.c.run_id.in_(some))
-        for row in tx.execute(query):
+        for row in tx.execute(query).all():
             found.setdefault(row.run_id, []).append(Assignment(path=row.path, knit_id=KnitId(row.knit_id)))
     return {run_id: tuple(sorted(rows, key=lambda each: (each.path, each.knit_id))) for run_id, rows in found.items()}
 
@@ -210,7 +210,7 @@ def consumers(tx: Transaction, knit_ids: Iterable[str]) -> list[tuple[KnitId, st
             .select_from(joined)
             .where(tables.run_input.c.knit_id.in_(some), _run.c.status != Status.INVALIDATED.value)
         )
-        found += [(row.seq, KnitId(row.knit_id), row.path, RunId(row.run_id)) for row in tx.execute(query)]
+        found += [(row.seq, KnitId(row.knit_id), row.path, RunId(row.run_id)) for row in tx.execute(query).all()]
     return [row[1:] for row in sorted(found)]
 
 

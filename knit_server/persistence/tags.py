@@ -57,7 +57,7 @@ def of(tx: Transaction, knit_ids: Iterable[str]) -> dict[str, Tags]:
     joined = tables.data_tag.join(tables.tag)
     for some in batched(knit_ids):
         query = sa.select(tables.data_tag.c.knit_id, tables.tag.c.key, tables.tag.c.value).select_from(joined)
-        for row in tx.execute(query.where(tables.data_tag.c.knit_id.in_(some))):
+        for row in tx.execute(query.where(tables.data_tag.c.knit_id.in_(some))).all():
             found.setdefault(row.knit_id, []).append(Tag(row.key, row.value))
     return {knit_id: normal(tags) for knit_id, tags in found.items()}
 

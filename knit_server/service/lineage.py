@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from knit_server.domain.data import Data
 from knit_server.domain.graphs import Neighbours, PlanGraph
 from knit_server.domain.graphs import plan_graph as walk
 from knit_server.domain.ids import KnitId, PlanId
-from knit_server.domain.lineage import LineageGraph, trace
+from knit_server.domain.lineage import LineageGraph, component, trace
+from knit_server.domain.plans import Plan
+from knit_server.domain.runs import Run
 from knit_server.domain.views import DataView, PlanView, RunView
 from knit_server.persistence import data, plans, runs
 from knit_server.persistence.lineage import SqlFacts
@@ -22,6 +26,16 @@ class LineageView:
     graph: LineageGraph
     data: tuple[DataView, ...]
     runs: tuple[RunView, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineageOutline:
+    """A lineage graph with its Data, and by id its Runs, the Runs that made its Data, and the Plans of all of them."""
+
+    graph: LineageGraph
+    data: tuple[Data, ...]
+    runs: Mapping[str, Run]
+    plans: Mapping[str, Plan]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +56,27 @@ def data_lineage(ctx: Context, knit_id: str, upstream: int | None, downstream: i
             graph=graph,
             data=tuple(views.data_views(tx, [found[each] for each in graph.data])),
             runs=tuple(views.run_views(tx, [ran[each] for each in graph.runs])),
+        )
+
+
+def data_outline(
+    ctx: Context, knit_id: str, upstream: int | None, downstream: int | None, *, whole: bool = False
+) -> LineageOutline:
+    """Return what `data_lineage` does with as much as a card shows; `whole`: all that hangs together with the Data.
+
+    Its cost grows with the graph alone, not with how often its Data are used elsewhere. Raises `NotFound`.
+    """
+    with ctx.db.read() as tx:
+        data.get(tx, knit_id)
+        root, facts = KnitId(knit_id), SqlFacts(tx)
+        graph = component(root, facts) if whole else trace(root, facts, upstream=upstream, downstream=downstream)
+        found = data.many(tx, graph.data)
+        ran = runs.many(tx, {*graph.runs, *(each.run_id for each in found.values())})
+        return LineageOutline(
+            graph=graph,
+            data=tuple(found[each] for each in graph.data),
+            runs=ran,
+            plans=plans.many(tx, {each.plan_id for each in ran.values()}),
         )
 
 

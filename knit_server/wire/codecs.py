@@ -167,6 +167,38 @@ def lineage(graph: LineageGraph, data: Iterable[views.DataView], runs: Iterable[
     }
 
 
+def lineage_outline(
+    graph: LineageGraph, data: Iterable[domain_data.Data], ran: Mapping[str, runs.Run], known: Mapping[str, plans.Plan]
+) -> shapes.LineageOutline:
+    """Write the outline of a lineage; `ran` are its Runs and those that made its `data`, `known` their Plans."""
+    place = {plan_id: at for at, plan_id in enumerate(known)}
+    return {
+        "root": graph.root,
+        "plans": [plan_summary(each) for each in known.values()],
+        "data": [
+            {
+                "knitId": each.knit_id,
+                "tags": _texts(each.tags),
+                "timestamp": None if each.timestamp is None else times.format_instant(each.timestamp),
+                "transient": domain_data.transient(each.status),
+                "plan": place[ran[each.run_id].plan_id],
+                "path": each.path,
+            }
+            for each in data
+        ],
+        "runs": [
+            {
+                "runId": run_id,
+                "status": ran[run_id].status.value,
+                "updatedAt": times.format_instant(ran[run_id].updated_at),
+                "plan": place[ran[run_id].plan_id],
+            }
+            for run_id in graph.runs
+        ],
+        "edges": [{"from": edge.source, "to": edge.target, "label": edge.label} for edge in graph.edges],
+    }
+
+
 def plan_graph(graph: graphs.PlanGraph, plan_views: Iterable[views.PlanView]) -> shapes.PlanGraph:
     """Write a plan graph; `plan_views` are the views of its Plans, in the graph's order."""
     return {

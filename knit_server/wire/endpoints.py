@@ -91,6 +91,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Follow a Data to what made it and what was made from it; a depth is a number or all, 0 if left out.",
     ),
     Endpoint(
+        name="data_outline", method="GET", path="/data/{knitId}/lineage/outline", query=(*_DEPTHS, "whole"),
+        response="LineageOutline",
+        summary="The same with no more than a card shows, for graphs of many thousand Runs; whole=true follows every "
+        "arrow both ways, also to siblings and what they became.",
+    ),
+    Endpoint(
         name="find_plans", method="GET", path="/plans",
         query=("active", "image", "in_tag*", "out_tag*", "archived", *PAGED), response="[PlanDetail]",
         summary="Find Plans by activity, image, tags that one input asks for, tags that one output gives; those in the "

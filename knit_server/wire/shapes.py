@@ -218,6 +218,37 @@ class Lineage(TypedDict):
     edges: list[LineageEdge]
 
 
+class OutlineData(TypedDict):
+    """A Data of an outline: the user's tags, what its system tags say (`transient` is null for one that is usable),
+    and the place in `plans` of the Plan that made it at `path` (null: its log)."""
+
+    knitId: str
+    tags: list[str]
+    timestamp: str | None
+    transient: str | None
+    plan: int
+    path: str | None
+
+
+class OutlineRun(TypedDict):
+    """A Run of an outline; `plan` is the place of its Plan in `plans`."""
+
+    runId: str
+    status: str
+    updatedAt: str
+    plan: int
+
+
+class LineageOutline(TypedDict):
+    """A lineage graph in the order of discovery from the Data `root`, with no more than a card shows of its nodes."""
+
+    root: str
+    plans: list[PlanSummary]
+    data: list[OutlineData]
+    runs: list[OutlineRun]
+    edges: list[LineageEdge]
+
+
 class PlanPort(TypedDict):
     """An input or output of a Plan; the log has the path null."""
 

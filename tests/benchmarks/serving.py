@@ -45,7 +45,9 @@ def server(*options: str) -> Iterator[Server]:
             else:
                 raise RuntimeError("".join(told))
             profile = yaml.safe_load((home / "handout" / "knitprofile").read_text())
-            with KnitClient(profile["apiRoot"], profile["token"]) as client:
-                yield Server(client, folder, process.pid, profile["apiRoot"], profile["token"])
-            process.terminate()
-            process.stderr.read()
+            try:
+                with KnitClient(profile["apiRoot"], profile["token"]) as client:
+                    yield Server(client, folder, process.pid, profile["apiRoot"], profile["token"])
+            finally:  # also when measuring failed, or this would wait for ever
+                process.terminate()
+                process.stderr.read()

@@ -14,6 +14,8 @@ CALLS = [
      [("tag", "a:b"), ("since", "1970-01-01T00:00:00+00:00"), ("duration", "5ms")]),
     (lambda k: k.data_details("x"), "GET /data/x/details", []),
     (lambda k: k.data_files("x"), "GET /data/x/files", []),
+    (lambda k: k.data_outline("x", downstream=1, whole=True), "GET /data/x/lineage/outline",
+     [("upstream", "all"), ("downstream", "1"), ("whole", "true")]),
     (lambda k: k.data_lineage("x", upstream=2), "GET /data/x/lineage", [("upstream", "2"), ("downstream", "all")]),
     (lambda k: k.tag_data("x", add=["a:b"]), "PUT /data/x", []),
     (lambda k: k.find_plans(active=False), "GET /plans", [("active", "false")]),

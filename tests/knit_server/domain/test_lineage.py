@@ -133,3 +133,20 @@ def test_against_brute_force(table: Table, up: int | None, down: int | None, dat
         assert len(set(each)) == len(each)
     arrows = sum(len(made(links)) + max(len(links.inputs), 1) for run, links in table.runs.items() if run in expected)
     assert len(graph.edges) == arrows
+
+
+@given(histories(), st.data())
+def test_component(table: Table, data: st.DataObject) -> None:
+    """Whichever Data it begins with, a component is the same: what arrows join, whichever way they point."""
+    every = sorted({each for links in table.runs.values() for each in made(links)})
+    root = data.draw(st.sampled_from(every))
+    reached, before = {root}, set[KnitId]()
+    while reached != before:
+        before = set(reached)
+        for links in table.runs.values():
+            if reached & {*made(links), *taken(links)}:
+                reached |= {*made(links), *taken(links)}
+    graph = lineage.component(root, table)
+    assert set(graph.data) == reached
+    other = lineage.component(data.draw(st.sampled_from(sorted(reached))), table)
+    assert (set(other.data), set(other.runs), set(other.edges)) == (set(graph.data), set(graph.runs), set(graph.edges))

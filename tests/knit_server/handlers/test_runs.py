@@ -125,6 +125,16 @@ class TestRuns:
         assert run["runId"] in [each["runId"] for each in lineage["runs"]]
         assert [edge["label"] for edge in lineage["edges"]].count("/in") == 1
         assert [each["knitId"] for each in client.get(f"/data/{made}/lineage").json()["data"]] == [made]
+        outline = client.get(f"/data/{made}/lineage/outline", params={"upstream": "all"}).json()
+        assert outline["edges"] == lineage["edges"]
+        assert [each["runId"] for each in outline["runs"]] == [each["runId"] for each in lineage["runs"]]
+        assert [outline["plans"][each["plan"]] for each in outline["runs"]] == [
+            each["plan"] for each in lineage["runs"]
+        ]
+        for brief, full in zip(outline["data"], lineage["data"], strict=True):
+            assert brief["knitId"] == full["knitId"] and set(brief["tags"]) <= set(full["tags"])
+            assert outline["plans"][brief["plan"]] == full["upstream"]["run"]["plan"]
+            assert brief["path"] == full["upstream"].get("mountpoint", {}).get("path")
 
     def test_refusals(self, client: httpx.Client) -> None:
         """Unknown Runs are 404, unknown and inner statuses 400."""
