@@ -92,7 +92,7 @@ class JupyterLab(Server):
         kernel = self._ask("POST", "api/kernels")["id"]
         client = BlockingKernelClient(connection_file=str(self.folder / "runtime" / f"kernel-{kernel}.json"))
         client.load_connection_file()
-        client.start_channels()
+        client.start_channels(hb=False)  # on a busy machine, hearts that beat late are taken for dead ones
         try:
             client.wait_for_ready(timeout=PATIENCE)
             return [_run(client, cell, seconds) for cell in cells]
