@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from knit_cli import frame, output, session
+from knit_cli import frame, hosting, output, session
 from knit_server import __version__
 from knit_server.domain import images, times
 from knit_server.domain.errors import InvalidInput, KnitError
@@ -52,26 +52,22 @@ def doctor() -> int:
 
 def _findings() -> Iterator[Finding]:
     """Check one thing after the other; without profile or server there is nothing more to check."""
-    from knit_server.client import profiles
-
     try:
-        selected = session.selection()
-        profile = profiles.load(selected)
+        told, api_root, has_token = _where()
     except KnitError as err:
         yield _failed("profile", err)
         return
-    of_jupyter = f"{selected.else_file}, of this terminal's Jupyter" if profiles.is_of_jupyter(selected) else None
-    yield Finding("ok", "profile", of_jupyter or f"{selected.name} in {selected.store}")
+    yield Finding("ok", "profile", told)
     with session.connected() as knit:
         began = time.time_ns()
         try:
             health = knit.health()
         except KnitError as err:
-            yield from _unreachable(profile.api_root, err)
+            yield from _unreachable(api_root, err)
             return
         middle = (began + time.time_ns()) // 2_000_000
-        yield Finding("ok", "server", profile.api_root)
-        yield Finding("ok", "token", "the server takes it" if profile.token else "none is needed")
+        yield Finding("ok", "server", api_root)
+        yield Finding("ok", "token", "the server takes it" if has_token else "none is needed")
         yield _versions(str(health.get("version")))
         yield from _clock(health.get("now"), middle)
         yield from _executor(health.get("executor") or {})
@@ -80,6 +76,19 @@ def _findings() -> Iterator[Finding]:
                 yield from look(knit, health)
             except KnitError as err:
                 yield _failed(name, err)
+
+
+def _where() -> tuple[str, str, bool]:
+    """Return where the server was found, where its API is, and whether a token is sent. Raises `KnitError`."""
+    if hosting.present() is not None:
+        with session.connected() as knit:
+            return "that of this session", knit.api_root, True
+    from knit_server.client import profiles
+
+    selected = session.selection()
+    profile = profiles.load(selected)
+    of_jupyter = f"{selected.else_file}, of this terminal's Jupyter" if profiles.is_of_jupyter(selected) else None
+    return of_jupyter or f"{selected.name} in {selected.store}", profile.api_root, bool(profile.token)
 
 
 def _failed(name: str, err: KnitError) -> Finding:

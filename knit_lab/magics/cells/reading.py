@@ -94,7 +94,8 @@ def _defined(table: symtable.SymbolTable) -> set[str]:
 
 
 def _line_of(tree: ast.AST, name: str) -> int:
-    return min((node.lineno for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name), default=1)
+    read = (node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+    return min((node.lineno for node in read if node.id == name), default=1)
 
 
 def _modules(tree: ast.Module) -> Iterator[tuple[str, int]]:
