@@ -46,7 +46,7 @@ def form(session: Session, folder: Path, case: str) -> Iterator[PushForm]:
 async def until(look: Callable[[], Any]) -> None:
     """Let the loop go on until `look` is true."""
     async with asyncio.timeout(PATIENCE):
-        while not look():
+        while not look():  # noqa: ASYNC110 - what is waited for happens in a thread, and in another process
             await asyncio.sleep(0.02)
 
 
