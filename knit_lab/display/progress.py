@@ -1,10 +1,10 @@
-"""How far a transfer is: a line that is written over again, in a notebook and in a terminal alike."""
+"""How far something is that takes long: a line that is written over again, where IPython runs."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,34 +14,43 @@ if TYPE_CHECKING:
     from knit_server.client.transfer import Progress
 
 AFTER = 0.5
-"""Seconds after which a transfer is long enough to be told about."""
+"""Seconds after which something takes long enough to be told about."""
 EVERY = 0.2
 
 
 @contextmanager
-def shown(wanted: bool, total: int) -> Iterator[Progress]:
+def shown(wanted: bool, total: int, verb: str = "pushed") -> Iterator[Progress]:
     """Give a function to tell bytes to; where IPython runs, long transfers show a line. `total` 0 is unknown."""
-    line = _Line(total) if wanted else None
+
+    def words(done: int, name: str) -> str:
+        share = f" of {markup.size(total)} ({min(100, 100 * done // total)} %)" if total else ""
+        return f"{verb} {markup.size(done)}{share}  {name}"
+
+    with line(wanted) as tell:
+        yield lambda done, name: tell(lambda: words(done, name))
+
+
+@contextmanager
+def line(wanted: bool) -> Iterator[Callable[[Callable[[], str]], None]]:
+    """Give a function that shows what the function says that it is given; the line goes when the block ends."""
+    shown = _Line() if wanted else None
     try:
-        yield (lambda done, name: None) if line is None else line.tell
+        yield (lambda says: None) if shown is None else shown.tell
     finally:
-        if line is not None:
-            line.end()
+        if shown is not None:
+            shown.end()
 
 
 class _Line:
-    def __init__(self, total: int) -> None:
-        self._total = total
+    def __init__(self) -> None:
         self._next = time.monotonic() + AFTER
         self._handle: Any = None
 
-    def tell(self, done: int, name: str) -> None:
+    def tell(self, says: Callable[[], str]) -> None:
         now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + EVERY
-        share = f" of {markup.size(self._total)} ({min(100, 100 * done // self._total)} %)" if self._total else ""
-        self._show(f"pushed {markup.size(done)}{share}  {name}")
+        if now >= self._next:
+            self._next = now + EVERY
+            self._show(says())
 
     def end(self) -> None:
         if self._handle is not None:
@@ -55,7 +64,7 @@ class _Line:
 
         if get_ipython() is None:
             return
-        content = {"text/plain": "".join(char for char in text if char.isprintable())}
+        content = {"text/plain": markup.printable(text)}
         if self._handle is None:
             self._handle = display(content, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from knit_lab.display import progress as bars
 from knit_server.content.door import show, translated
 from knit_server.content.restore import remove_tree
 from knit_server.domain.errors import InvalidInput
@@ -40,7 +41,8 @@ def path(session: Session, data: Data, name: str | None) -> Path:
 
 
 def _tree(session: Session, data: Data) -> Path:
-    content_id = str(data.details["contentId"])
+    details = data.details
+    content_id = str(details["contentId"])
     place = session.cache / "trees" / re.sub(r"[^A-Za-z0-9_-]", "-", content_id)
     if place.is_dir():
         return place
@@ -48,7 +50,8 @@ def _tree(session: Session, data: Data) -> Path:
         place.parent.mkdir(parents=True, exist_ok=True)
     fresh = place.with_name(f".{place.name}-{uuid4().hex}")
     try:
-        session.client.pull(data.id, fresh)
+        with bars.shown(True, int(details.get("size") or 0), "fetched") as tell:
+            session.client.pull(data.id, fresh, progress=tell)
         with translated(f"writing to the cache {show(str(place.parent))}"):
             _protect(fresh)
         with contextlib.suppress(OSError):  # somebody else was faster: theirs is the same

@@ -19,6 +19,7 @@ from knit_lab.display.shown import Shown
 from knit_lab.objects.drafts import PlanDraft
 from knit_lab.objects.runs import Run
 from knit_lab.session import Session
+from knit_server.domain.errors import KnitError
 
 SCRIPT = """
 import sys
@@ -189,7 +190,11 @@ def test_a_long_push_shows_how_far_it_is(notebook: list[str], monkeypatch: pytes
         tell(150, "c.bin")  # too soon after the one before
         later(monkeypatch, 3)
         tell(200, "d.bin")
-    assert notebook == ["pushed 100 B of 200 B (50 %)  b.bin", "pushed 200 B of 200 B (100 %)  d.bin", ""]
+    assert notebook == [
+        "pushed 100 B of 200 B (50 %)  b\N{REPLACEMENT CHARACTER}.bin",
+        "pushed 200 B of 200 B (100 %)  d.bin",
+        "",
+    ]
 
 
 def test_of_what_size_is_unknown(notebook: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,3 +211,20 @@ def test_progress_that_nobody_wants(notebook: list[str], monkeypatch: pytest.Mon
         later(monkeypatch, 1)
         tell(5, "a")
     assert notebook == []
+
+
+def test_waiting_for_a_run_shows_how_it_stands(
+    notebook: list[str], session: Session, upper: Callable[..., PlanDraft], case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell that waits says for what; the line goes in the end."""
+    monkeypatch.setattr(progress, "AFTER", 0)
+    upper().apply()
+    session.push({"a.txt": "a", "hang": ""}, [case], progress=False)
+    (plan,) = session.plans.find(in_tags=case)
+    run = plan.runs.latest
+    with pytest.raises(KnitError, match="is still"):
+        run.wait(1.5)
+    assert notebook[0].startswith(f"Run {run.id[:8]} ")
+    assert " s" in notebook[0]
+    assert notebook[-1] == ""
+    run.stop()

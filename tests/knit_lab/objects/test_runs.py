@@ -24,7 +24,7 @@ def hanging(session: Session, upper: Draft, case: str) -> Run:
     """A Run that goes on until it is stopped, and has begun to print."""
     session.push({"a.txt": "a", "hang": ""}, [case])
     run = upper().apply().runs.latest
-    until("it runs", lambda: run.refresh().status == "running")
+    until("it runs", lambda: run.refresh().status == "running" and "made a.txt" in run.logs())
     return run
 
 
