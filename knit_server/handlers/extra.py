@@ -99,7 +99,7 @@ class Extra(KnitHandler):
             await self._exchange.send(chunk)
         except Unreached as err:
             if not self._finished:
-                self.send_error(exc_info=(type(err), err, err.__traceback__))
+                self.send_error(err.status_code, exc_info=(type(err), err, err.__traceback__))
 
     def _path_there(self) -> str:
         """Return path and query for the other server. Raises `InvalidInput` if the path climbs out of its own."""
@@ -163,7 +163,8 @@ class Extra(KnitHandler):
         if self._finished or self.request._body_future.done():
             return
         if (err := ended.exception()) is not None:
-            self.send_error(exc_info=(type(err), err, err.__traceback__))
+            status = err.status_code if isinstance(err, Unreached) else 502
+            self.send_error(status, exc_info=(type(err), err, err.__traceback__))
         else:
             self._finish_with(ended.result())
 

@@ -248,9 +248,13 @@ def test_clients_that_leave(elsewhere: Elsewhere, client: httpx.Client) -> None:
 
 
 def test_answers_before_the_end_of_a_body(client: httpx.Client) -> None:
-    """Who does not want the body and says so early is heard."""
-    answer = client.post("/tell/refusing", content=(bytes(1 << 16) for _ in range(100)))
-    assert (answer.status_code, answer.content) == (413, b"too much")
+    """Who does not want the body and says so early is heard.
+
+    Unless its reset overtakes its words in the kernel, which happens on a busy machine: then that is told as a 502.
+    """
+    answers = [client.post("/tell/refusing", content=(bytes(1 << 16) for _ in range(100))) for _ in range(5)]
+    assert {each.status_code for each in answers} <= {413, 502}
+    assert {each.content for each in answers if each.status_code == 413} == {b"too much"}
 
 
 # --- failures ---------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ In the scenarios gen1 is an upload, gen2 a Run that takes it, gen3 a Run that ta
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -401,6 +402,7 @@ def test_logs_of_what_is_gone(desk: Desk) -> None:
     log = runs.open_log(desk.ctx, work.run.run_id)
     assert (log.is_live(), log.read(0, 9)) == (True, b"old")
     desk.end(work)
+    shutil.rmtree(desk.ctx.folder(work.attempt).path)  # as the scheduler tidies up after an attempt
     runs.retry(desk.ctx, work.run.run_id)
     (again,) = desk.start()
     assert (log.is_live(), early.is_live()) == (False, True)
