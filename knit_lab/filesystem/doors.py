@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from weakref import WeakKeyDictionary
@@ -65,8 +66,15 @@ def _client(api_root: str, token: str, ca: str | None) -> KnitClient:
     with _guard:
         key = api_root.rstrip("/"), token, ca
         if key not in _clients:
+            if not _clients:
+                atexit.register(_close)
             _clients[key] = KnitClient(*key)
         return _clients[key]
+
+
+def _close() -> None:
+    for each in _clients.values():
+        each.close()
 
 
 def _of(client: KnitClient) -> Door:

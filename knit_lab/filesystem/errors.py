@@ -1,10 +1,13 @@
-"""Knit's errors as libraries expect them of files: each is the `KnitError` it was, and an `OSError`."""
+"""Knit's errors as libraries expect them of files: each is the `KnitError` it was, and an `OSError`.
+
+`errno` stands in the classes, so that pickled errors keep it, too.
+"""
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EACCES, EAGAIN, ECONNREFUSED, EINVAL, EIO, EISDIR, ENOENT, EROFS
 
 from knit_server.domain.errors import Conflict, Damaged, InvalidInput, KnitError, NotFound, Unavailable
 from knit_server.wire import errors
@@ -13,48 +16,66 @@ from knit_server.wire import errors
 class NoSuchFile(NotFound, FileNotFoundError):
     """There is no such Data, or no such name in it."""
 
+    errno = ENOENT
+
 
 class NotAFile(InvalidInput, IsADirectoryError):
     """A directory was opened."""
+
+    errno = EISDIR
 
 
 class Denied(InvalidInput, PermissionError):
     """The server did not take the token."""
 
+    errno = EACCES
+
 
 class Refused(InvalidInput, OSError):
     """The address, or where the server is, cannot be understood."""
+
+    errno = EINVAL
 
 
 class ReadOnly(InvalidInput, OSError):
     """Something was to be written."""
 
+    errno = EROFS
+
 
 class NotNow(Conflict, OSError):
     """The Data has no content (yet), or several ids begin so."""
+
+    errno = EAGAIN
 
 
 class NotReached(Unavailable, ConnectionError):
     """The server does not answer."""
 
+    errno = ECONNREFUSED
+
 
 class Broken(Damaged, OSError):
     """The bytes are not those that were stored."""
+
+    errno = EIO
 
 
 class Failed(KnitError, OSError):
     """Anything else."""
 
+    errno = EIO
 
-_KINDS: tuple[tuple[type[KnitError], type[KnitError], int], ...] = (
-    (NotFound, NoSuchFile, errno.ENOENT),
-    (Conflict, NotNow, errno.EAGAIN),
-    (Unavailable, NotReached, errno.ECONNREFUSED),
-    (Damaged, Broken, errno.EIO),
-    (InvalidInput, Refused, errno.EINVAL),
-    (KnitError, Failed, errno.EIO),
+
+_KINDS: tuple[tuple[type[KnitError], type[KnitError]], ...] = (
+    (NotFound, NoSuchFile),
+    (Conflict, NotNow),
+    (Unavailable, NotReached),
+    (Damaged, Broken),
+    (InvalidInput, Refused),
+    (KnitError, Failed),
 )
-"""What it was, what it becomes, and the number by which C libraries know it."""
+"""What it was, and what it becomes."""
 
 
 @contextmanager
@@ -63,32 +84,26 @@ def translated() -> Iterator[None]:
     try:
         yield
     except KnitError as err:
-        raise err if isinstance(err, OSError) else of(err) from err
+        if isinstance(err, OSError):
+            raise
+        raise of(err) from err
 
 
 def of(err: KnitError) -> KnitError:
     """Return the error that is also an `OSError`; its words are the same."""
-    if errors.code_of(err) in (401, 403):
-        return _made(Denied, errno.EACCES, err)
-    return next(_made(kind, number, err) for was, kind, number in _KINDS if isinstance(err, was))
+    denied = errors.code_of(err) in (401, 403)
+    kind = Denied if denied else next(kind for was, kind in _KINDS if isinstance(err, was))
+    return kind(err.reason, advice=err.advice, see=err.see)
 
 
 def no_file(path: str, kind: str) -> KnitError:
     """Return the error for opening what is a `kind`: directory or link."""
-    told = InvalidInput(f"{path} is a {kind}, not a file", advice="See the names in it: fs.ls(path)")
-    return _made(NotAFile, errno.EISDIR, told)
+    return NotAFile(f"{path} is a {kind}, not a file", advice="See the names in it: fs.ls(path)")
 
 
 def read_only(path: str) -> KnitError:
     """Return the error for any attempt to write."""
-    told = InvalidInput(
+    return ReadOnly(
         f"{path or 'knit://'} cannot be written to: a Data never changes",
         advice='Push a new Data: knit.push({"table.csv": df}, ["type:raw"])',
     )
-    return _made(ReadOnly, errno.EROFS, told)
-
-
-def _made(kind: type[KnitError], number: int, err: KnitError) -> KnitError:
-    made = kind(err.reason, advice=err.advice, see=err.see)
-    made.errno = number  # type: ignore[attr-defined] # every kind is an OSError
-    return made

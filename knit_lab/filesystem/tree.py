@@ -78,7 +78,7 @@ class FileTree:
             if part in ("", "."):
                 continue
             if part == "..":
-                if not at:
+                if not at or not self._is_directory(at):
                     return None
                 at = at.rpartition("/")[0]
                 continue
