@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -50,6 +52,14 @@ def refuse_others(words: Iterable[object], example: str) -> None:
     if not asked or not all(isinstance(word, str) and word.strip() for word in asked):
         told = ", ".join(map(repr, asked)) or "nothing"
         raise InvalidInput(f"asked by {told}, which is neither an id nor a tag", advice=f"Write {example}")
+
+
+def warn(words: str) -> None:
+    """Warn whoever called this package from outside, so that a notebook names the cell and not a file of ours."""
+    level, frame = 2, sys._getframe(1).f_back
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("knit_lab."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(words, stacklevel=level + 1)
 
 
 def is_tag(word: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,7 +137,7 @@ def _read(source: str | os.PathLike[str] | None) -> dict[str, Any]:
             ) from err
     spec, told = planfile.read(text, name)
     for warning in told:
-        warnings.warn(warning, stacklevel=4)
+        asking.warn(warning)
     return spec
 
 

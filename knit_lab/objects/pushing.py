@@ -7,14 +7,13 @@ import os
 import shutil
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from knit_lab.display import progress as bars
-from knit_lab.objects import frames
+from knit_lab.objects import asking, frames
 from knit_server.client.api import KnitClient
 from knit_server.content.door import show, translated
 from knit_server.domain.errors import InvalidInput
@@ -30,11 +29,12 @@ def push(
     """Push `source` as a new Data; with `name`, it also gets the tag `name:...`. Raises `KnitError`."""
     every = list(dict.fromkeys([*tags, *([f"name:{name}"] if name else [])]))
     with laid_out(source, name) as place, bars.shown(progress, size_of(place)) as tell:
-        return client.push(place, every, progress=tell, warn=_warn)
-
-
-def _warn(told: str) -> None:
-    warnings.warn(told, stacklevel=6)
+        left_out: list[str] = []
+        try:
+            return client.push(place, every, progress=tell, warn=left_out.append)
+        finally:
+            for words in left_out:
+                asking.warn(words)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ for each in (
 try:
     run.lineage().explore()
 except knit.KnitError as err:
-    print("ADVICE", err.advice)
+    print("REASON", err.reason, "ADVICE", err.advice)
 """
 
 
@@ -133,6 +133,7 @@ def test_a_terminal_without_the_libraries_of_notebooks(knit_server: Server, ran:
         env=environ,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert "REASON the graph widgets are not installed: " in done.stdout
     assert "ADVICE Install them: pip install" in done.stdout
     assert f"Run {run.id}  done  upper:1" in done.stdout
 

@@ -70,8 +70,9 @@ def test_plan_files_that_cannot_be_read(session: Session, tmp_path: Path, said: 
 
 def test_keys_without_effect_are_warned_about(session: Session, case: str) -> None:
     """A typing error in a plan file is seen at once, in the cell that made it."""
-    with pytest.warns(UserWarning, match="imagee"):
+    with pytest.warns(UserWarning, match="imagee") as told:
         session.plan(FILE.format(asks=case, gives="a:b") + "imagee: x\n")
+    assert {each.filename for each in told} == {__file__}, "the caller's file is named, not one of Knit's"
 
 
 # --- dry runs ---------------------------------------------------------------------------------------------------------

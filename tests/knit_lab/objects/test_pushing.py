@@ -163,6 +163,7 @@ def test_a_warning_of_a_push_is_a_warning_here(session: Session, case: str, tmp_
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "a").write_text("a")
     os.mkfifo(tmp_path / "source" / "pipe")
-    with pytest.warns(UserWarning, match="pipe"):
+    with pytest.warns(UserWarning, match="pipe") as told:
         data = session.push(tmp_path / "source", case)
+    assert {each.filename for each in told} == {__file__}, "the caller's file is named, not one of Knit's"
     assert names(data) == ["a"]
