@@ -180,7 +180,6 @@ class Monitor(widgets.VBox):  # type: ignore[misc]
                 since=query.since, duration=query.duration, newest_first=True, limit=PAGE,
             )
         )  # fmt: skip
-        self._toggle.value = not query.is_open
         self.draw()
 
     def _ask_anew(self, query: Query) -> None:

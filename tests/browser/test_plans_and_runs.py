@@ -1,0 +1,115 @@
+"""Plans and Runs in a real browser: write a Plan, see its Run turn green by itself, follow a log, stop, retry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab_page import LabPage
+from playwright.sync_api import Locator, expect
+
+CONNECT = "import knit_lab as knit\nsession = knit.connect()"
+
+ACT = """image: act:1
+args: {args}
+inputs:
+- path: /in/raw
+  tags: ['{case}']
+outputs:
+- path: /out/made
+  tags: ['made:{name}']
+log:
+  tags: ['log:{name}']
+"""
+
+
+def monitor(lab: LabPage) -> Locator:
+    return lab.page.locator(".knit-monitor").first
+
+
+@pytest.fixture
+def applied(lab: LabPage, case: str, tmp_path: Path) -> Callable[..., Any]:
+    """`applied(args)`: a Plan of `act:1` on Data with the tag `case`, and a Data that it takes."""
+
+    def made(args: str) -> Any:
+        plan = lab.jupyter.apply(ACT.format(args=args, case=case, name=case.partition(":")[2]))
+        push(lab, tmp_path, case)
+        return plan
+
+    return made
+
+
+def push(lab: LabPage, folder: Path, case: str, count: int = 1) -> None:
+    """Push so many small Data with the tag `case`."""
+    for at in range(count):
+        source = folder / f"data-{at}"
+        source.mkdir()
+        (source / "a.txt").write_text(f"alpha {at}")
+        lab.jupyter.push(source, case)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_watch_follow_stop_and_retry(lab: LabPage, case: str, applied: Callable[..., Any], dark: bool) -> None:
+    """A Run appears by itself; chosen by keys, its log follows; it is stopped as failed, and tried again."""
+    plan = applied("[forever, /out/made]")
+    lab.open(CONNECT, f"session.plans['{plan['planId']}'].monitor()", name=f"watch-{dark}.ipynb", dark=dark)
+    page = lab.page
+    row = monitor(lab).locator("tbody tr").first
+    expect(row).to_contain_text("▶ running")
+    row.focus()
+    page.keyboard.press("Enter")
+    panel = monitor(lab).locator(".knit-run-panel")
+    expect(panel.get_by_role("log")).to_contain_text("I have begun")
+    expect(panel).to_contain_text("▶ following")
+    lab.screenshot(f"monitor-running{'-dark' if dark else ''}")
+    panel.get_by_role("button", name="Stop, fail").click()
+    expect(row).to_contain_text("✖ failed")
+    expect(panel).to_contain_text("the log ends here")
+    panel.get_by_role("button", name="Why").click()
+    expect(panel).not_to_contain_text("Asking why")
+    expect(panel).to_contain_text("aborted by user")
+    lab.screenshot(f"monitor-failed{'-dark' if dark else ''}")
+    panel.get_by_role("button", name="Retry").click()
+    expect(row).to_contain_text("▶ running")
+    panel.get_by_role("button", name="Stop, keep").click()
+    expect(row).to_contain_text("✔ done")
+    panel.get_by_role("button", name="Delete").click()
+    expect(panel).to_contain_text("Nothing was made from it")
+    panel.get_by_role("button", name="Yes, do it").click()
+    expect(panel).to_contain_text("was deleted")
+    expect(monitor(lab).locator(".knit-grid-empty")).to_be_visible()
+    assert not lab.errors
+
+
+def test_many_runs_are_paged_and_reached_by_keys(lab: LabPage, case: str, tmp_path: Path) -> None:
+    """Many Runs are shown page by page; arrow keys move through them, and filters choose among them."""
+    copies = ACT.format(args="[copy, /in/raw, /out/made]", case=case, name="many")
+    plan = lab.jupyter.apply(copies)
+    lab.open(
+        CONNECT,
+        f"for at in range(45):\n    session.push({{f'{{at}}.txt': b'x'}}, ['{case}'], progress=False)",
+        f"session.plans['{plan['planId']}'].monitor()",
+        name="many.ipynb",
+    )
+    place = monitor(lab).locator(".knit-grid + div")
+    expect(monitor(lab).get_by_role("button", name="✔ done 45")).to_be_visible(timeout=60_000)
+    expect(place).to_contain_text("1–20 of 45")
+    rows = monitor(lab).locator("tbody tr")
+    rows.first.focus()
+    for _ in range(3):
+        lab.page.keyboard.press("ArrowDown")
+    lab.page.keyboard.press("Enter")
+    expect(rows.nth(3)).to_have_attribute("aria-selected", "true")
+    lab.screenshot("monitor-many")
+    monitor(lab).get_by_role("button", name="older").click()
+    expect(place).to_contain_text("21–40 of 45")
+    monitor(lab).get_by_role("button", name="✔ done 45").click()
+    expect(place).to_contain_text("1–20 of 45")
+    monitor(lab).get_by_role("button", name="Filters").click()
+    monitor(lab).get_by_label("Since").fill("yesterday-ish")
+    monitor(lab).get_by_label("Since").press("Enter")
+    expect(monitor(lab).get_by_role("alert")).to_be_visible()
+    lab.screenshot("monitor-filters")
+    assert not lab.errors
