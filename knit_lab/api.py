@@ -41,10 +41,14 @@ def connect(
     """
     global _current
     session = Session.open(profile, api_root=api_root, token=token)
-    session.client.health()
+    try:
+        session.client.health()
+    except BaseException:
+        session.close()
+        raise
     with _guard:
         before, _current = _current, session
-    if before is not None:
+    if before is not None and not before.changes.are_followed:  # widgets that it made go on with it
         before.close()
     return session
 

@@ -60,6 +60,12 @@ class Changes:
         """Tell `listener` as `listen` does, but at once, in the thread that follows: for who blocks the loop."""
         return self._join(_Post(listener, None))
 
+    @property
+    def are_followed(self) -> bool:
+        """Whether anybody listens."""
+        with self._guard:
+            return bool(self._posts)
+
     def close(self) -> None:
         """Tell nobody any more, and end the thread. Who listens later begins anew."""
         with self._guard:

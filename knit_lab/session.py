@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from knit_lab import finding
@@ -49,6 +50,14 @@ class Session:
             return cls(KnitClient(api_root, token))
         chosen = finding.found(profile, environ=os.environ if environ is None else environ, cwd=cwd)
         return cls(KnitClient.from_profile(chosen))
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """End what follows changes, and all connections; the next request opens new ones."""

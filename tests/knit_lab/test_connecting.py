@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from server import Server
+from server import Server, until
 
 import knit_lab as knit
 from knit_lab import api
@@ -69,6 +69,19 @@ def test_connecting_anew_takes_the_place_of_the_session(profile_file: Path) -> N
     assert knit.current() is second is not first
     assert data.refresh().id == knit.find("case:connecting-anew", newest=True).id
     first.close()
+
+
+def test_connecting_anew_leaves_live_widgets_alone(profile_file: Path) -> None:
+    """A cell with `knit.connect()` may be run again while widgets follow changes; they go on."""
+    with knit.connect(profile_file) as first:
+        kinds: list[str] = []
+        first.changes.listen_in_thread(lambda events: kinds.extend(each.kind for each in events))
+        until("the stream stands", lambda: "open" in kinds)
+        knit.connect(profile_file)
+        assert first.changes.are_followed
+        knit.push({"a": "a"}, ["case:live-widgets"])
+        until("the old one is told", lambda: "data" in kinds)
+    assert not first.changes.are_followed
 
 
 def test_no_profile() -> None:
