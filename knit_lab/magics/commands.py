@@ -112,7 +112,11 @@ class KnitMagics(Magics):
             return None
         wishes: CellWords = notebook.taken[0].value
         _, root, _ = split_root(words)
-        return self._workshop.make(self.session(root), wishes, cell)
+        made = self._workshop.make(self.session(root), wishes, cell)
+        if wishes.to is not None:
+            assert self.shell is not None
+            self.shell.user_ns[wishes.to] = made
+        return made
 
     def _execute(self, source: str) -> None:
         """Run the code of a cell in the notebook's own names; what it raises shows the cell's lines."""

@@ -33,7 +33,7 @@ def made(session: Session, taken: Sequence[Taken]) -> object:
 
 
 def _maker(command: str) -> Maker:
-    return _MAKERS.get(command, lambda session, value, about: value)
+    return MAKERS.get(command, lambda session, value, about: value)
 
 
 def _data(session: Session, value: Any, about: Mapping[str, Any]) -> object:
@@ -102,7 +102,7 @@ _IMAGE_COLUMNS = (
     Column("digest", lambda each: each["digest"].removeprefix("sha256:"), Kind.ID),
 )
 
-_MAKERS: dict[str, Maker] = {
+MAKERS: dict[str, Maker] = {
     "knit data find": lambda session, value, about: session.data.listed(Data(session, each) for each in value),
     "knit data push": _data,
     "knit data tag": _data,

@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))  # for the module beside this file
 
 import compatibility
+import magics
 import notebook_api
 
 ROOT = Path(__file__).parents[2]
@@ -88,6 +89,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "configuration": configuration, "configuration-file": configuration_file,
     "compatibility": compatibility.summary, "scenarios": compatibility.scenarios,
     "defects": compatibility.defects, "wishes": compatibility.wishes, "notebook-api": notebook_api.reference,
+    "magics-short": magics.short_forms, "magics-cell": magics.cell_page,
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from knit_lab.magics.cells.reading import Code
+from knit_lab.objects.data import Data
 from knit_server.domain.errors import InvalidInput
 
 
@@ -51,6 +52,8 @@ def _described(name: str, value: object) -> tuple[str, str]:
             f"a value ({type(value).__name__})",
             f"Write {name} into the cell, or give --arg {name}=... (args.{name})",
         )
+    if isinstance(value, Data):
+        return "a Data", f"Name it by --in {name}=knit#id:{value.id} (inputs.{name} in the cell), or by tags."
     return (
         f"a {type(value).__name__}",
         f"Push {name} as a Data (knit.push) and name it by --in, or make it in the cell.",

@@ -28,6 +28,7 @@ class CellWords:
     image: str | None = None
     resources: Mapping[str, str] = field(default_factory=dict)
     replace: bool = False
+    to: str | None = None
 
 
 @frame.command(
@@ -54,10 +55,11 @@ class CellWords:
 @frame.switch("--local", help="Run it here only (the default); with --dry-run, before that.")
 @frame.switch("--no-local", help="Do not run it here first.")
 @frame.switch("--replace", help="With --apply: switch older Plans of this NAME off, and this one on.")
+@frame.value("--to", metavar="VARIABLE", help="Keep what comes under this name in the notebook, like an assignment.")
 @frame.argument("name", "NAME", "What you call the Plan.")
 def plan(
     name: str, apply: bool, dry_run: bool, local: bool, no_local: bool, replace: bool, no_log: bool, log: str | None,
-    image: str | None, cpu: str | None, memory: str | None, arg: tuple[str, ...], out: tuple[str, ...],
+    image: str | None, to: str | None, cpu: str | None, memory: str | None, arg: tuple[str, ...], out: tuple[str, ...],
     **others: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Read the words, and hand what they ask for to the host."""
@@ -81,6 +83,7 @@ def plan(
         image=image,
         resources={kind: amount for kind, amount in (("cpu", cpu), ("memory", memory)) if amount is not None},
         replace=replace,
+        to=None if to is None else _variable("--to", to),
     )
     hosting.given(wishes)
 
@@ -105,12 +108,15 @@ def _mounts(flag: str, words: Iterable[str]) -> dict[str, list[str]]:
 
 def _named(flag: str, word: str) -> tuple[str, str]:
     name, equals, text = word.partition("=")
-    name = name.strip()
     if not equals:
         raise frame.usage(f"{flag} is NAME=..., not {word!r}")
+    return _variable(flag, name.strip()), text
+
+
+def _variable(flag: str, name: str) -> str:
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
         raise frame.usage(f"{flag}: {name!r} cannot be a name in the cell; use letters, digits and _")
-    return name, text
+    return name
 
 
 def _tags(flag: str, text: str) -> list[str]:

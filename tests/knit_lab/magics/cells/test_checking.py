@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from knit_lab.magics.cells import checking, reading
+from knit_lab.objects.data import Data
 from knit_server.domain.errors import InvalidInput
 
 
@@ -64,3 +65,10 @@ def test_modules_that_are_no_packages(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_what_is_there() -> None:
     """The standard library and installed packages are there."""
     checking.check(reading.read("import os, sys, time, xml.dom, click, yaml, numpy"), {}, with_modules=True)
+
+
+def test_data_of_the_notebook() -> None:
+    """A Data that the notebook holds becomes an input by its id."""
+    err = refused("raw", {"raw": Data(None, {"knitId": "4f2a"})})  # type: ignore[arg-type, typeddict-item]
+    assert "only in the notebook: a Data" in err.reason
+    assert "--in raw=knit#id:4f2a" in (err.advice or "")

@@ -72,8 +72,9 @@ def test_errors_of_the_cell_are_its_own(cell: Cell, session: Session, case: str,
 def test_applying(cell: Cell, session: Session, case: str, words: str) -> None:
     """Applied, it runs on every Data that fits, as it ran here; and the same cell again is the same Plan."""
     data = session.push({"a.txt": "alpha"}, [case])
-    first = cell(f"%%knit plan {words} --apply\n{UPPER}")
+    first = cell(f"%%knit plan {words} --apply --to mine\n{UPPER}")
     plan = first.result
+    assert cell("mine").result is plan
     assert isinstance(plan, Plan), first.out
     run = plan.runs.latest.wait(120)
     assert (run.outputs["/out/made"] / "a.txt").read_text() == "ALPHA!"

@@ -54,12 +54,12 @@ def test_all_of_them() -> None:
     found = read(
         "clean", "--in", "raw=type:raw,project:x", "-i", "more=knit#id:1", "-o", "made=type:clean", "--arg", "rate=0.5",
         "--log", "type:mine", "--image", "lab/x:1", "--cpu", "2", "--memory", "4Gi", "--apply", "--no-local",
-        "--replace",
+        "--replace", "--to", "plan",
     )  # fmt: skip
     assert found == CellWords(
         name="clean", action="apply", locally=False, inputs={"raw": ["type:raw", "project:x"], "more": ["knit#id:1"]},
         outputs={"made": ["type:clean"]}, log=["type:mine"], args={"rate": "0.5"}, image="lab/x:1",
-        resources={"cpu": "2", "memory": "4Gi"}, replace=True,
+        resources={"cpu": "2", "memory": "4Gi"}, replace=True, to="plan",
     )  # fmt: skip
 
 
@@ -106,6 +106,7 @@ def test_a_name_again_adds_tags() -> None:
         (["x", "--apply", "--local", "--no-local"], "--local and --no-local exclude each other"),
         (["x", "--log", "a:b", "--no-log"], "--log and --no-log exclude each other"),
         (["x", "--replace"], "--replace goes with --apply"),
+        (["x", "--to", "a.b"], "--to: 'a.b' cannot be a name"),
         (["x", "--no-local"], "--no-local leaves nothing to do"),
         (["x", "--ni", "raw=a:b"], "unknown flag: --ni"),
     ],
