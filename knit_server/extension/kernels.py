@@ -19,7 +19,6 @@ from types import TracebackType
 
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
-from traitlets import TraitError
 
 from knit_server.domain.errors import KnitError
 from knit_server.engine import Address, Settings
@@ -114,10 +113,7 @@ def address(serverapp: ServerApp, own_token: str) -> Address:
 
 def jupyters_token(serverapp: ServerApp) -> str:
     """Return the token that lets in everywhere in this server, "" if there is none."""
-    try:
-        return getattr(serverapp.identity_provider, "token", "") or ""
-    except TraitError:
-        return ""
+    return getattr(serverapp.identity_provider, "token", "") or ""
 
 
 def own_token(serverapp: ServerApp, settings: Settings | None) -> str:

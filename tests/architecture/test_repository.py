@@ -50,7 +50,7 @@ def speaks_for_itself(node: Definition) -> bool:
     names = {each.id for each in node.decorator_list if isinstance(each, ast.Name)}
     body = node.body[-1]
     is_empty = isinstance(body, ast.Expr) and isinstance(body.value, ast.Constant) and body.value.value is ...
-    return "override" in names or ("property" in names and is_empty)
+    return bool(names & {"overload", "override"}) or ("property" in names and is_empty)
 
 
 def test_top_level() -> None:

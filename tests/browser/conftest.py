@@ -4,7 +4,8 @@
         lab.open("import knit_lab as knit", "knit.push({'a.txt': b'a'}, ['type:a']).lineage().explore()")
         lab.click_node(lab.wait_for_graph()[0])
 
-Each test here has the marker `browser`. A failing one keeps a picture of its page and says where.
+Each test here has the marker `browser`. A failing one keeps a picture of its page and says where. Pictures that tests
+take (`lab.screenshot`) go into docs/images with KNIT_SCREENSHOTS=1, else into the test's own folder.
 """
 
 from __future__ import annotations

@@ -130,3 +130,11 @@ def test_an_older_server(ready, server) -> None:
     found = findings(ready("doctor").out)
     assert "clock" not in found
     assert found["images"][0] == "ok"
+
+
+def test_in_a_terminal_of_jupyter(knit, server, home, monkeypatch) -> None:
+    """Where Jupyter said which server to use, that is said."""
+    told = home / "told"
+    told.write_text(f"apiRoot: {server.url}\ntoken: t\n")
+    monkeypatch.setenv("KNIT_PROFILE_FILE", str(told))
+    assert f"ok    profile   {told}, of this terminal's Jupyter" in knit("doctor").out

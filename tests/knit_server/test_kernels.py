@@ -13,13 +13,15 @@ import psutil
 import pytest
 from jupyter_process import DEADLINE, TOKEN, Jupyter
 from jupyter_server.auth import passwd
+from jupyter_server.auth.identity import IdentityProvider
 from jupyter_server.serverapp import ServerApp
 
 from knit_server.client import profiles
 from knit_server.client.api import KnitClient
 from knit_server.domain.errors import KnitError
 from knit_server.engine import Address
-from knit_server.extension import kernels
+from knit_server.extension import KnitExtension, kernels
+from knit_server.handlers.host import Host
 
 Start = Callable[..., Jupyter]
 
@@ -160,6 +162,17 @@ class TestTold:
         with pytest.raises(OSError, match="No such file"):
             kernels.Told(tmp_path / "missing", ADDRESS, environ)
         assert environ == {}
+
+    def test_they_cannot_be_told(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """Where the folder takes no file, Jupyter goes on, and its log says what to do."""
+        extension, server = KnitExtension(), ServerApp()
+        extension.host = Host()
+        server.identity_provider = IdentityProvider(token="t")
+        server.runtime_dir = str(tmp_path / "missing")
+        tmp_path.joinpath("missing").rmdir()  # traitlets makes it
+        extension._tell_kernels(server)
+        assert extension.told is None
+        assert "kernels are not told where Knit is, they need `knit init`" in caplog.text
 
     def test_a_socket_of_files(self) -> None:
         """No client of Knit's can reach a server at a Unix socket, so nothing is told."""
