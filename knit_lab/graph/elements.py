@@ -4,28 +4,49 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import tzinfo
+from typing import cast
 
 from knit_lab.display.html import short
 from knit_lab.graph.model import Edge, Graph, Kind, Node
+from knit_server.domain import tags
+from knit_server.domain.runs import Status
 from knit_server.wire import shapes
-from knit_server.wire.graphs import data_tags, image_of, local_time
+from knit_server.wire.graphs import image_of
 
 USABLE = "usable"
 
 
-def of_lineage(graph: shapes.Lineage, zone: tzinfo | None = None) -> Graph:
-    """Return the cards of Data and Runs, and the paths between them; times in `zone`, None for the viewer's own."""
-    root = graph["root"]
-    nodes = [data_card(each, zone, is_root=each["knitId"] == root) for each in graph["data"]]
-    nodes += [run_card(each, zone, is_root=each["runId"] == root) for each in graph["runs"]]
+def of_lineage(outline: shapes.LineageOutline) -> Graph:
+    """Return the cards of Data and Runs, and the paths between them."""
+    root, images = outline["root"], [_image(each) for each in outline["plans"]]
+    nodes = [data_card(each, is_root=each["knitId"] == root) for each in outline["data"]]
+    nodes += [run_card(each, images[each["plan"]]) for each in outline["runs"]]
     known = {node.id for node in nodes}
     edges = [
         Edge(source=each["from"], target=each["to"], label=each["label"])
-        for each in graph["edges"]
+        for each in outline["edges"]
         if each["from"] is not None and each["from"] in known and each["to"] in known
     ]
     return Graph(root, tuple(nodes), _each_once(edges))
+
+
+def in_full(outline: shapes.LineageOutline) -> shapes.Lineage:
+    """Return an outline in the shape of a lineage, with all that DOT and trees of text tell of it."""
+    plans = outline["plans"]
+    data = [
+        {
+            "knitId": each["knitId"],
+            "tags": [
+                *each["tags"],
+                *([f"{tags.TIMESTAMP}:{each['timestamp']}"] if each["timestamp"] else []),
+                *([f"{tags.TRANSIENT}:{each['transient']}"] if each["transient"] else []),
+            ],
+        }
+        for each in outline["data"]
+    ]
+    runs = [{**each, "plan": plans[each["plan"]]} for each in outline["runs"]]
+    told = {"root": outline["root"], "data": data, "runs": runs, "edges": outline["edges"]}
+    return cast("shapes.Lineage", told)
 
 
 def of_plan_graph(graph: shapes.PlanGraph) -> Graph:
@@ -45,25 +66,28 @@ def of_plan_graph(graph: shapes.PlanGraph) -> Graph:
     return Graph(root, tuple(nodes), _each_once(edges))
 
 
-def data_card(data: shapes.DataDetail, zone: tzinfo | None = None, *, is_root: bool = False) -> Node:
+def data_card(data: shapes.OutlineData, *, is_root: bool = False) -> Node:
     """Return the card of a Data."""
-    found = data_tags(data["tags"], zone)
-    state = USABLE if found.transient is None else found.transient.partition(":")[2]
-    lines = [f"{key}:{value}" for key, value in found.others]
     return Node(
-        id=data["knitId"], kind=Kind.DATA, title=f"Data {short(data['knitId'])}",
-        lines=(*lines, *([found.timestamp] if found.timestamp else [])), statuses={state: 1},
-        members=(data["knitId"],), is_root=is_root,
+        id=data["knitId"], kind=Kind.DATA, title=f"Data {short(data['knitId'])}", lines=tuple(data["tags"]),
+        moment=data["timestamp"] or "", statuses={data["transient"] or USABLE: 1}, members=(data["knitId"],),
+        is_root=is_root,
     )  # fmt: skip
 
 
-def run_card(run: shapes.RunDetail | shapes.RunSummary, zone: tzinfo | None = None, *, is_root: bool = False) -> Node:
+def run_card(run: shapes.OutlineRun, image: str) -> Node:
     """Return the card of a Run."""
     return Node(
-        id=run["runId"], kind=Kind.RUN, title=f"Run {short(run['runId'])}",
-        lines=(_image(run["plan"]), local_time(run["updatedAt"], zone)), statuses={run["status"]: 1},
-        members=(run["runId"],), is_root=is_root,
+        id=run["runId"], kind=Kind.RUN, title=f"Run {short(run['runId'])}", lines=(image,), moment=run["updatedAt"],
+        statuses={run["status"]: 1}, members=(run["runId"],),
     )  # fmt: skip
+
+
+def state_of(status: str) -> str:
+    """Return the state of the Data that a Run in `status` makes."""
+    if status == Status.DONE.value:
+        return USABLE
+    return tags.FAILED if status in (Status.FAILED.value, Status.INVALIDATED.value) else tags.PROCESSING
 
 
 def plan_card(plan: shapes.PlanDetail, *, is_root: bool = False) -> Node:
@@ -78,20 +102,19 @@ def plan_card(plan: shapes.PlanDetail, *, is_root: bool = False) -> Node:
     )  # fmt: skip
 
 
-def condensed(graph: Graph, lineage: shapes.Lineage, apart: Iterable[str] = ()) -> Graph:
+def condensed(graph: Graph, outline: shapes.LineageOutline, apart: Iterable[str] = ()) -> Graph:
     """Draw together the Runs of each Plan, and the Data that they made at each path; those `apart` stay alone.
 
     The root stays alone, and what would be a group of one.
     """
     alone = {graph.root, *apart}
-    plan_of = {each["runId"]: each["plan"] for each in lineage["runs"]}
+    plans = [each["planId"] for each in outline["plans"]]
     groups: dict[str, list[str]] = {}
-    for run_id, plan in plan_of.items():
-        groups.setdefault(f"runs:{plan['planId']}", []).append(run_id)
-    for data in lineage["data"]:
-        made = data["upstream"]
-        path = made["mountpoint"]["path"] if "mountpoint" in made else "(log)"
-        groups.setdefault(f"data:{made['run']['plan']['planId']}:{path}", []).append(data["knitId"])
+    for run in outline["runs"]:
+        groups.setdefault(f"runs:{plans[run['plan']]}", []).append(run["runId"])
+    for data in outline["data"]:
+        path = "(log)" if data["path"] is None else data["path"]
+        groups.setdefault(f"data:{plans[data['plan']]}:{path}", []).append(data["knitId"])
     home = {
         member: name
         for name, members in groups.items()
@@ -113,14 +136,16 @@ def condensed(graph: Graph, lineage: shapes.Lineage, apart: Iterable[str] = ()) 
 
 
 def _group(name: str, nodes: Sequence[Node]) -> Node:
-    statuses: Counter[str] = Counter()
+    counted: Counter[str] = Counter()
+    common = list(nodes[0].lines)
     for node in nodes:
-        statuses.update(node.statuses)
+        counted.update(node.statuses)
+        if common:
+            common = [line for line in common if line in node.lines]
     is_runs = nodes[0].kind is Kind.RUN
-    common = [line for line in nodes[0].lines if all(line in node.lines for node in nodes)]
     return Node(
         id=name, kind=Kind.RUN_GROUP if is_runs else Kind.DATA_GROUP,
-        title=f"{len(nodes)} {'Runs' if is_runs else 'Data'}", lines=tuple(common), statuses=dict(statuses),
+        title=f"{len(nodes)} {'Runs' if is_runs else 'Data'}", lines=tuple(common), statuses=dict(counted),
         members=tuple(node.id for node in nodes),
     )  # fmt: skip
 

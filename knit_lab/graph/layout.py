@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from knit_lab.graph.model import Graph, Node
+from knit_server.wire.graphs import local_time
 
 _SWEEPS = 10
 _GAP_X, _GAP_Y = 26.0, 58.0
@@ -40,8 +41,9 @@ class Layout(NamedTuple):
 
 
 def lines_of(node: Node) -> list[str]:
-    """Return the lines of a card below its title, as many and as long as fit."""
-    lines = [cut(line) for line in node.lines]
+    """Return the lines of a card below its title, as many and as long as fit; the last of them is when it changed."""
+    when = [local_time(node.moment, None)] if node.moment else []
+    lines = [cut(line) for line in (*node.lines, *when)]
     return lines if len(lines) <= _MOST_LINES else [*lines[: _MOST_LINES - 1], f"… {len(lines) - _MOST_LINES + 1} more"]
 
 

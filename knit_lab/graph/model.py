@@ -27,6 +27,8 @@ class Node:
     kind: Kind
     title: str
     lines: tuple[str, ...] = ()
+    moment: str = ""
+    """When it changed last (RFC 3339); written in the viewer's own zone when it is drawn, for that takes its time."""
     statuses: Mapping[str, int] = field(default_factory=dict)
     members: tuple[str, ...] = ()
     """The ids that it stands for; one, unless it is a group."""
@@ -38,6 +40,11 @@ class Node:
     def status(self) -> str:
         """The one status it has, or the one that needs attention most, or ""."""
         return next((each for each in _URGENCY if self.statuses.get(each)), next(iter(self.statuses), ""))
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether something failed or goes on."""
+        return any(self.statuses.get(each) for each in _URGENCY[:5])
 
     @property
     def is_group(self) -> bool:
@@ -101,6 +108,13 @@ class Graph:
             found |= edge
             steps = None if steps is None else steps - 1
         return found
+
+    def with_statuses(self, changed: Mapping[str, str]) -> Graph:
+        """Return the same cards and arrows with other statuses for some of the cards, by id."""
+        nodes = [replace(each, statuses={changed[each.id]: 1}) if each.id in changed else each for each in self.nodes]
+        same = Graph(self.root, tuple(nodes), self.edges)
+        same.__dict__.update({name: self.__dict__[name] for name in ("up", "down") if name in self.__dict__})
+        return same
 
     def part(self, shown: Collection[str]) -> Graph:
         """Return the graph of the cards in `shown`, which say how many of their neighbours are missing."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from knit_lab.display.shown import Shown
-from knit_lab.graph import drawing, picture
-from knit_lab.graph.elements import condensed, of_lineage, of_plan_graph
+from knit_lab.graph import drawing, picture, plans
+from knit_lab.graph.elements import condensed, in_full, of_lineage, of_plan_graph
 from knit_lab.graph.exploring import BUDGET, Explored
 from knit_lab.graph.model import Graph
 from knit_server.client.api import Depth
@@ -18,11 +19,15 @@ from knit_server.wire import dot, shapes, text
 if TYPE_CHECKING:
     from knit_lab.session import Session
 
+MOST_LINES = 400
+"""Cards of which a tree can still be read."""
+
 
 class GraphView(Shown):
     """What both graphs can do."""
 
     _session: Session
+    is_whole: bool
 
     @property
     def dot(self) -> str:
@@ -60,7 +65,11 @@ class GraphView(Shown):
         """Return the graph as it is now, around the same root."""
         raise NotImplementedError
 
-    def explore(self, *, height: str = "460px") -> Any:
+    def wholly(self, whole: bool = True) -> Self:
+        """Return all that hangs together with the root, or with False what lies straight above and below it."""
+        raise NotImplementedError
+
+    def explore(self, *, height: str = "560px") -> Any:
         """Return the widget in which cards are clicked and unfolded. Raises `Unsupported` without ipywidgets."""
         try:
             from knit_lab.components.explorer import Explorer
@@ -71,64 +80,92 @@ class GraphView(Shown):
 
 
 class LineageView(GraphView):
-    """What made a Data, and what was made from it. `graph` is the API's answer."""
+    """What made a Data, and what was made from it. `outline` is what the server told."""
 
     def __init__(
-        self, session: Session, graph: shapes.Lineage, upstream: Depth = "all", downstream: Depth = "all"
+        self, session: Session, root: str, upstream: Depth = "all", downstream: Depth = "all", *, whole: bool = False
     ) -> None:
+        """Follow the Data `root` so many steps; `whole`: every arrow both ways, to all that hangs together with it.
+
+        Asks the server. Raises `KnitError`, `NotFound` if there is no such Data.
+        """
         self._session = session
-        self.graph = graph
-        self._depths = (upstream, downstream)
+        self._asked = (upstream, downstream)
+        self.is_whole = whole
+        self.outline = session.client.data_outline(root, upstream=upstream, downstream=downstream, whole=whole)
 
     def again(self) -> Self:
         """Return the lineage as it is now, of the same Data and as deep."""
-        upstream, downstream = self._depths
-        found = self._session.client.data_lineage(self.graph["root"], upstream=upstream, downstream=downstream)
-        return type(self)(self._session, found, upstream, downstream)
+        return type(self)(self._session, self.outline["root"], *self._asked, whole=self.is_whole)
+
+    def wholly(self, whole: bool = True) -> Self:
+        """Return all that hangs together with the Data, or with False what made it and was made from it."""
+        return type(self)(self._session, self.outline["root"], *self._asked, whole=whole)
+
+    @cached_property
+    def graph(self) -> shapes.Lineage:
+        """The API's answer in full; asked for when it is first needed. Without siblings, even if the view has them."""
+        upstream, downstream = self._asked
+        return self._session.client.data_lineage(self.outline["root"], upstream=upstream, downstream=downstream)
 
     @property
     def dot(self) -> str:
         """The graph in the language of Graphviz, as `knit data lineage` writes it."""
-        return dot.lineage(self.graph)
+        return dot.lineage(in_full(self.outline))
 
-    @property
+    @cached_property
     def cards(self) -> Graph:
         """All Data and Runs as cards."""
-        return of_lineage(self.graph)
+        return of_lineage(self.outline)
 
     @property
     def overview(self) -> Graph:
         """All cards if they are few, else Runs and Data drawn together by Plan."""
         cards = self.cards
-        return cards if len(cards) <= BUDGET else Explored.start(condensed(cards, self.graph)).view
+        return cards if len(cards) <= BUDGET else Explored.start(condensed(cards, self.outline)).view
 
     def as_text(self) -> str:
-        """Return a tree."""
-        return text.lineage(self.graph)
+        """Return a tree; of a graph that is too large for one, what it holds by Plan."""
+        if len(self.cards) <= MOST_LINES:
+            return text.lineage(in_full(self.outline))
+        counted = [f"{len(self.outline['runs'])} Runs and {len(self.outline['data'])} Data around {self.cards.root}"]
+        counted += [" ".join([node.title, *node.lines, picture.statuses(node)]) for node in self.overview.nodes]
+        return "\n".join("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
+                         for line in counted)  # fmt: skip
 
 
 class PlanGraphView(GraphView):
     """Which Plans can feed a Plan, and which it can feed. `graph` is the API's answer."""
 
     def __init__(
-        self, session: Session, graph: shapes.PlanGraph, upstream: Depth = "all", downstream: Depth = "all"
-    ) -> None:
+        self, session: Session, graph: shapes.PlanGraph, upstream: Depth = "all", downstream: Depth = "all",
+        *, whole: bool = False,
+    ) -> None:  # fmt: skip
         self._session = session
         self.graph = graph
         self._depths = (upstream, downstream)
+        self.is_whole = whole
 
     def again(self) -> Self:
         """Return the plan graph as it is now, of the same Plan and as deep."""
+        return self.wholly(self.is_whole)
+
+    def wholly(self, whole: bool = True) -> Self:
+        """Return all Plans that hang together with the Plan, or with False those that it is fed by and feeds."""
         upstream, downstream = self._depths
-        found = self._session.client.plan_graph(self.graph["root"], upstream=upstream, downstream=downstream)
-        return type(self)(self._session, found, upstream, downstream)
+        root, client = self.graph["root"], self._session.client
+        if whole:
+            found = plans.component(root, client.find_plans())
+        else:
+            found = client.plan_graph(root, upstream=upstream, downstream=downstream)
+        return type(self)(self._session, found, upstream, downstream, whole=whole)
 
     @property
     def dot(self) -> str:
         """The graph in the language of Graphviz, as `knit plan graph` writes it."""
         return dot.plan_graph(self.graph)
 
-    @property
+    @cached_property
     def cards(self) -> Graph:
         """All Plans as cards."""
         return of_plan_graph(self.graph)

@@ -121,12 +121,14 @@ class Data(Shown):
         )
         return self
 
-    def lineage(self, upstream: Depth = "all", downstream: Depth = "all") -> LineageView:
-        """Follow it to what made it and to what was made from it, so many steps."""
+    def lineage(self, upstream: Depth = "all", downstream: Depth = "all", *, whole: bool = False) -> LineageView:
+        """Follow it to what made it and to what was made from it, so many steps.
+
+        `whole`: to all that it hangs together with, every arrow both ways. Raises `NotFound` if it was deleted.
+        """
         from knit_lab.graph.views import LineageView
 
-        found = self._session.client.data_lineage(self.id, upstream=upstream, downstream=downstream)
-        return LineageView(self._session, found, upstream, downstream)
+        return LineageView(self._session, self.id, upstream, downstream, whole=whole)
 
     def why(self, plan: str | None = None) -> Explanation:
         """Explain which Plans took it and which did not; with the id of a Plan, regarding that one."""
