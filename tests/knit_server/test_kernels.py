@@ -163,7 +163,7 @@ class TestTold:
             kernels.Told(tmp_path / "missing", ADDRESS, environ)
         assert environ == {}
 
-    def test_they_cannot_be_told(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_they_cannot_be_told(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Where the folder takes no file, Jupyter goes on, and its log says what to do."""
         extension, server = KnitExtension(), ServerApp()
         extension.host = Host()
@@ -172,7 +172,7 @@ class TestTold:
         tmp_path.joinpath("missing").rmdir()  # traitlets makes it
         extension._tell_kernels(server)
         assert extension.told is None
-        assert "kernels are not told where Knit is, they need `knit init`" in caplog.text
+        assert "kernels are not told where Knit is, they need `knit init`" in capsys.readouterr().err
 
     def test_a_socket_of_files(self) -> None:
         """No client of Knit's can reach a server at a Unix socket, so nothing is told."""
