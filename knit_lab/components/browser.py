@@ -12,6 +12,7 @@ from knit_lab.components.beside import Once, Worker
 from knit_lab.components.browsing import Filter, Found
 from knit_lab.components.data_panel import DataPanel
 from knit_lab.components.tag_input import TagInput, wanted
+from knit_lab.graph.views import LineageView
 from knit_lab.objects.data import Data
 from knit_lab.session import Session
 from knit_server.client.streams import Event
@@ -40,7 +41,7 @@ class DataBrowser(widgets.VBox):  # type: ignore[misc]
         self._said = parts.Said()
         self._count = widgets.HTML()
         self.tags = TagInput(session, tags, read=wanted, changed=self.ask, placeholder="filter by key:value")
-        self.since = _field(since, "since: 2026-01-31 09:30", "150px")
+        self.since = _field(since, "since: 2026-01-31 09:30", "190px")
         self.duration = _field(duration, "for: 2h45m", "90px")
         self.state = widgets.Dropdown(
             options=list(_USABLE), value=next(name for name, value in _USABLE.items() if value is transient),
@@ -176,13 +177,12 @@ class DataBrowser(widgets.VBox):  # type: ignore[misc]
             self.panel.show(fresh)
 
     def _explore(self, detail: shapes.DataDetail) -> None:
-        from knit_lab.components.explorer import Explorer
-
-        def drawn(view: Any) -> None:
+        def drawn(view: LineageView) -> None:
             self._close_lineage()
             self._said.clear()
+            explorer = view.explore()
             close = parts.button("Close the lineage", self._close_lineage)
-            self._lineage.children = (parts.row(close), Explorer(self._session, view))
+            self._lineage.children = (parts.row(close), explorer)
 
         self._said.busy("Following its lineage …")
         self._worker.do(lambda: Data(self._session, detail).lineage(), drawn, self._said.bad)
@@ -199,14 +199,16 @@ class DataBrowser(widgets.VBox):  # type: ignore[misc]
         )  # fmt: skip
 
     def _body(self, height: str) -> Any:
+        for part in (self.table, self.panel):  # they scroll as a whole; nothing in them is squeezed
+            part.layout.flex = "0 0 auto"
         left = widgets.VBox(
             [parts.row(self._count, self._more), self.table],
-            layout=widgets.Layout(flex="1 1 55%", min_width="0", height=height, overflow="auto", padding="4px"),
+            layout=widgets.Layout(flex="1 1 58%", min_width="0", height=height, overflow="auto", padding="4px"),
         )
         right = widgets.VBox(
             [self.panel],
             layout=widgets.Layout(
-                flex="0 1 45%", min_width="0", height=height, overflow="auto", border_left=parts.BORDER
+                flex="0 1 42%", min_width="0", height=height, overflow="auto", border_left=parts.BORDER
             ),
         )
         return widgets.HBox([left, right], layout=widgets.Layout(width="100%", border=parts.BORDER))

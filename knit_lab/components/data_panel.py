@@ -50,7 +50,9 @@ class DataPanel(widgets.VBox):  # type: ignore[misc]
         self._undo = parts.button("Undo", self._tags_again, "Take the changes of the tags back")
         self.names = grid.Grid(["file", "size", "kind"], "files of this Data", "no files")
         self.names.observe(lambda change: self.look(str(change["new"])), "chosen")
-        self._names_box = widgets.VBox([self.names], layout=widgets.Layout(max_height="190px", overflow="auto"))
+        self._names_box = widgets.VBox(
+            [self.names], layout=widgets.Layout(max_height="190px", overflow="auto", flex="0 0 auto")
+        )
         self._dest = widgets.Text(
             placeholder="directory to make here", layout=widgets.Layout(width="200px", margin="2px")
         )  # fmt: skip
@@ -65,8 +67,8 @@ class DataPanel(widgets.VBox):  # type: ignore[misc]
         )  # fmt: skip
         tags = widgets.VBox([self.tags, parts.row(self._save, self._undo)])
         self._parts = (
-            self._card, self._uses, parts.labelled("Tags", tags),
-            self._buttons, self._said, self._more, self._names_box, self._link, self._view,
+            self._card, self._buttons, self._said, self._more, self._names_box, self._link, self._view,
+            parts.labelled("Tags", tags), self._uses,
         )  # fmt: skip
         self.show(None)
 

@@ -81,7 +81,8 @@ def row(*children: Any, **layout: str) -> widgets.HBox:
 def download(name: str, content: bytes, kind: str) -> str:
     """Return a link that saves `content` as the file `name`."""
     coded = base64.b64encode(content).decode("ascii")
-    return f'<a download="{escape(name)}" href="data:{kind};base64,{coded}">Save {escape(name)}</a>'
+    style = "color:var(--jp-content-link-color, #0969da);text-decoration:underline"
+    return f'<a download="{escape(name)}" style="{style}" href="data:{kind};base64,{coded}">Save {escape(name)}</a>'
 
 
 def one_line(text: str) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 import ipywidgets as widgets
 
 from knit_lab.components import parts
+from knit_lab.components.beside import Once
 from knit_lab.components.picker import Picker
 from knit_lab.components.tag_input import TagInput, given
 from knit_lab.components.uploads import Uploads
-from knit_lab.components.working import CalledOff, Soon, Tell, Work
+from knit_lab.components.working import CalledOff, Tell, Work
 from knit_lab.display import cards
 from knit_lab.display import html as markup
 from knit_lab.objects import pushing
@@ -51,7 +52,7 @@ class PushForm(widgets.VBox):  # type: ignore[misc]
         self._work: Work | None = None
         self._total = 0
         self._left_out: list[str] = []
-        self._soon = Soon(_REFRESH, self._refresh)
+        self._soon = Once(self._refresh, _REFRESH)
         self.picker = Picker(None if path is None else Path(path).expanduser())
         if path is not None:
             self.picker.go(path)

@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from knit_lab.components import parts
-from knit_lab.components.working import Soon
+from knit_lab.components.beside import Once
 from knit_lab.session import Session
 from knit_server.domain import tags as domain_tags
 from knit_server.domain.errors import InvalidInput, KnitError
@@ -47,7 +47,7 @@ class TagInput(widgets.VBox):  # type: ignore[misc]
         self._read = read
         self._changed = changed
         self._value = tuple(dict.fromkeys(tags))
-        self._soon = Soon(_AFTER, self._complete)
+        self._soon = Once(self._complete, _AFTER, settle=True)
         self._said = parts.Said()
         self._text = widgets.Combobox(
             placeholder=placeholder, ensure_option=False, layout=widgets.Layout(width="240px", margin="2px"),
@@ -67,6 +67,7 @@ class TagInput(widgets.VBox):  # type: ignore[misc]
 
     @value.setter
     def value(self, tags: Iterable[str]) -> None:
+        """Hold these tags; `changed` is not told."""
         self._value = tuple(dict.fromkeys(tags))
         self._draw()
 

@@ -1,4 +1,4 @@
-"""Work that goes on beside the kernel's loop: transfers in threads that can be called off, and redrawing in bursts."""
+"""Work beside the kernel's loop: transfers in threads, which tell how far they are and can be called off."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Work:
     ) -> None:
         """Begin `task` at once; then exactly one of `done` (with its result) and `failed` is called."""
         self._told, self._done, self._failed = told, done, failed
-        self._loop = running_loop()
+        self._loop = _running_loop()
         self._over = threading.Event()
         self._next = 0.0
         self._thread = threading.Thread(target=self._run, args=(task,), name="knit-work", daemon=True)
@@ -78,36 +78,7 @@ class Work:
             self._loop.call_soon_threadsafe(call, *arguments)
 
 
-class Soon:
-    """Does something once for many askings: after `seconds` on a loop, at once where there is none."""
-
-    def __init__(self, seconds: float, do: Callable[[], None]) -> None:
-        self.seconds = seconds
-        self._do = do
-        self._waiting: asyncio.TimerHandle | None = None
-
-    def ask(self) -> None:
-        """Let it be done soon."""
-        if self._waiting is not None:
-            return
-        loop = running_loop()
-        if loop is None:
-            self._do()
-        else:
-            self._waiting = loop.call_later(self.seconds, self._act)
-
-    def drop(self) -> None:
-        """Do not do what was asked for."""
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
-
-    def _act(self) -> None:
-        self._waiting = None
-        self._do()
-
-
-def running_loop() -> asyncio.AbstractEventLoop | None:
+def _running_loop() -> asyncio.AbstractEventLoop | None:
     """Return the loop that runs in this thread, None if none does."""
     try:
         return asyncio.get_running_loop()

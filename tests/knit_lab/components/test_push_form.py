@@ -16,7 +16,7 @@ import pytest
 from knit_lab.components import uploads as uploading
 from knit_lab.components.picker import UP, Picker, listed
 from knit_lab.components.push_form import HERE, THERE, PushForm, Stage
-from knit_lab.components.working import CalledOff, Soon, Work
+from knit_lab.components.working import CalledOff, Work
 from knit_lab.objects.drafts import PlanDraft
 from knit_lab.session import Session
 from knit_server.domain.errors import InvalidInput, KnitError
@@ -115,18 +115,6 @@ class TestWork:
         Work(lambda tell: 1 // 0, told=lambda done, name: None, done=ended.append, failed=ended.append)
         await until(lambda: ended)
         assert "it failed: integer division" in ended[0].reason
-
-    async def test_soon_is_once(self) -> None:
-        """Many askings are one doing; what was dropped is not done."""
-        done: list[int] = []
-        soon = Soon(0.01, lambda: done.append(1))
-        soon.ask()
-        soon.ask()
-        await until(lambda: done)
-        soon.ask()
-        soon.drop()
-        await asyncio.sleep(0.03)
-        assert done == [1]
 
 
 def _endless(tell: Callable[[int, str], None]) -> None:
