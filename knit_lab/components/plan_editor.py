@@ -38,7 +38,7 @@ class PlanEditor(widgets.VBox):  # type: ignore[misc]
         self._worker, self._quiet = Worker(), False
         self._form = PlanForm(session, self._form_changed, self.load_template)
         self.yaml = widgets.Textarea(
-            rows=24, layout=widgets.Layout(width="100%", height="440px"), placeholder="a plan file"
+            rows=24, layout=widgets.Layout(width="auto", height="440px"), placeholder="a plan file"
         )
         self.yaml.add_class("knit-yaml")
         self.yaml.tooltip = "The plan file (YAML)"

@@ -28,7 +28,9 @@ class Mounts(widgets.VBox):  # type: ignore[misc]
         self._rows = widgets.VBox()
         self._value: list[dict[str, Any]] = []
         add = parts.button(f"+ {noun}", self.add, f"Add an {noun}")
-        super().__init__([_title(f"{noun.capitalize()}s"), self._rows, add])
+        super().__init__(
+            [_title(f"{noun.capitalize()}s"), self._rows, add], layout=widgets.Layout(align_items="flex-start")
+        )
 
     @property
     def value(self) -> list[dict[str, Any]]:
@@ -65,7 +67,9 @@ class Mounts(widgets.VBox):  # type: ignore[misc]
         field.observe(lambda _: self._changed(), "value")
         row = widgets.HBox(layout=widgets.Layout(align_items="flex-start"))
         chips = TagInput(self._session, tags, read=self._read, changed=self._changed)
-        row.children = (field, chips, parts.button("✕", partial(self.remove, row), f"Remove this {self._noun}"))
+        remove = parts.button("✕", partial(self.remove, row), f"Remove this {self._noun}")
+        remove.layout.flex = field.layout.flex = "0 0 auto"
+        row.children = (field, chips, remove)
         return row
 
     def _pairs(self) -> list[tuple[widgets.Text, TagInput]]:

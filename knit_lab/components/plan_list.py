@@ -26,11 +26,11 @@ PAUSE = 0.5
 """Seconds between two questions to the server, however often Plans change."""
 
 _COLUMNS = ("State", "Plan", "Image", "Inputs", "Outputs")
-_ACTIVITY: tuple[tuple[str, bool | None], ...] = (("Any", None), ("Active", True), ("Inactive", False))
+_ACTIVITY: dict[str, bool | None] = {"any": None, "active": True, "inactive": False}
 
 
 class PlanList(widgets.VBox):  # type: ignore[misc]
-    """Plans, the newest first, kept true by the change stream. `close` ends that."""
+    """Plans by image, kept true by the change stream. `close` ends that."""
 
     _is_open = False
 
@@ -41,8 +41,12 @@ class PlanList(widgets.VBox):  # type: ignore[misc]
         """Begin with these filters. Raises `KnitError`."""
         self._session, self._worker, self._page = session, Worker(), 0
         self.plans: list[shapes.PlanDetail] = []
-        """What was found, the newest first."""
-        self._activity = widgets.Dropdown(options=_ACTIVITY, value=active, layout=widgets.Layout(width="100px"))
+        """What was found, by image."""
+        self._activity = widgets.Dropdown(
+            options=list(_ACTIVITY),
+            value=next(word for word, is_it in _ACTIVITY.items() if is_it is active),
+            layout=widgets.Layout(width="100px"),
+        )
         self._activity.tooltip = "Active or inactive"
         self._image = widgets.Text(
             value=image, placeholder="image[:tag]", continuous_update=False, layout=widgets.Layout(width="170px")
@@ -54,7 +58,7 @@ class PlanList(widgets.VBox):  # type: ignore[misc]
             session, asking.texts(in_tags), read=tag_input.wanted, changed=self._again, placeholder="tags of an input"
         )
         self._out = TagInput(session, asking.texts(out_tags), changed=self._again, placeholder="tags of an output")
-        self._grid = grid.Grid(_COLUMNS, "Plans, the newest first", "")
+        self._grid = grid.Grid(_COLUMNS, "Plans by image", "")
         self._place, self._said = widgets.HTML(), parts.Said()
         self._card, self._buttons, self._more = widgets.HTML(), parts.row(), widgets.VBox()
         self._look, self._is_lost = Once(self.load, PAUSE), False
@@ -85,7 +89,7 @@ class PlanList(widgets.VBox):  # type: ignore[misc]
         return None if found is None else Plan(self._session, found)
 
     def turn(self, pages: int) -> None:
-        """Turn to older Plans, or with a negative number to newer ones."""
+        """Turn to later pages, or with a negative number to earlier ones."""
         self._page += pages
         self.draw()
 
@@ -135,26 +139,31 @@ class PlanList(widgets.VBox):  # type: ignore[misc]
         self._grid.show([_row(each) for each in self.plans[start : start + PAGE]])
         shown = f"{start + 1}–{min(len(self.plans), start + PAGE)} of {len(self.plans):,}" if self.plans else "no Plans"
         self._place.value = escape(shown)
-        self._newer.disabled, self._older.disabled = self._page == 0, self._page == last
+        self._before.disabled, self._next.disabled = self._page == 0, self._page == last
         self._draw_chosen()
 
     @property
     def _is_asking(self) -> bool:
-        return bool(self._image.value or self._in.value or self._out.value or self._activity.value is not None)
+        return bool(self._image.value or self._in.value or self._out.value or self._activity.value != "any")
 
     def _again(self) -> None:
         self._page = 0
         self._look.ask()
 
     def _asked(self) -> Callable[[], list[shapes.PlanDetail]]:
-        image, active, archived = str(self._image.value).strip(), self._activity.value, bool(self._archived.value)
+        image, active, archived = (
+            str(self._image.value).strip(),
+            _ACTIVITY[self._activity.value],
+            bool(self._archived.value),
+        )
         in_tags, out_tags, client = self._in.value, self._out.value, self._session.client
 
         def ask() -> list[shapes.PlanDetail]:
             found = client.find_plans(
                 active=active, image=image or None, in_tags=in_tags, out_tags=out_tags, archived=archived
             )
-            return [each for each in reversed(found) if "image" in each]  # built-in ones cannot be changed
+            users = [each for each in found if "image" in each]  # built-in ones cannot be changed
+            return sorted(users, key=lambda each: (each.get("image", ""), each["planId"]))
 
         return ask
 
@@ -227,10 +236,10 @@ class PlanList(widgets.VBox):  # type: ignore[misc]
         self._more.children = ()
 
     def _layout(self) -> list[widgets.Widget]:
-        self._newer = parts.button("‹ newer", partial(self.turn, -1), "Plans that were applied later")
-        self._older = parts.button("older ›", partial(self.turn, 1), "Plans that were applied earlier")
+        self._before = parts.button("‹ before", partial(self.turn, -1), "The page before")
+        self._next = parts.button("next ›", partial(self.turn, 1), "The next page")
         filters = parts.row(self._activity, self._image, self._archived, self._in, self._out)
-        pages = parts.row(self._newer, self._place, self._older)
+        pages = parts.row(self._before, self._place, self._next)
         return [filters, self._said, self._grid, pages, self._card, self._buttons, self._more]
 
 

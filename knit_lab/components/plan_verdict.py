@@ -23,7 +23,9 @@ def html(found: Foreseen, warnings: Sequence[str] = ()) -> str:
         parts.append(cycle(answer["cycle"]))
     parts += [f"<div>⚠ {markup.escape(each)}</div>" for each in warnings]
     if "runs" in answer:
-        parts.append(_runs(answer["runs"], found))
+        parts.append(_fitting(answer["runs"], found))
+        if answer["applicable"]:
+            parts.append(_runs(answer["runs"]))
     return markup.framed("".join(parts))
 
 
@@ -47,14 +49,18 @@ def _head(answer: shapes.DryRun) -> str:
     return f"<div>{_mark('failed')} <b>It cannot be applied</b>: {markup.escape(answer.get('reason', ''))}</div>"
 
 
-def _runs(foreseen: shapes.ForeseenRuns, found: Foreseen) -> str:
+def _fitting(foreseen: shapes.ForeseenRuns, found: Foreseen) -> str:
     rows = [_input(path, count, found.fitting.get(path, ())) for path, count in foreseen["fitting"].items()]
+    return f"<ul>{''.join(rows)}</ul>"
+
+
+def _runs(foreseen: shapes.ForeseenRuns) -> str:
     runs = "1 Run" if foreseen["count"] == 1 else f"{foreseen['count']:,} Runs"
     would = "would be made at once" if foreseen["count"] else "would be made now; they come with the Data"
     first = "".join(f"<li>{_assigned(each)}</li>" for each in foreseen["first"][:FIRST])
     more = foreseen["count"] - min(FIRST, len(foreseen["first"]))
     first += f"<li>and {more:,} more</li>" if more > 0 and first else ""
-    return f"<ul>{''.join(rows)}</ul><div><b>{runs}</b> {would}</div>" + (f"<ul>{first}</ul>" if first else "")
+    return f"<div><b>{runs}</b> {would}</div>" + (f"<ul>{first}</ul>" if first else "")
 
 
 def _input(path: str, count: int, data: Sequence[shapes.DataDetail]) -> str:

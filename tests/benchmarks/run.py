@@ -1,7 +1,7 @@
 """Measure what the docs state in figures: `make bench` writes docs/benchmarks.md.
 
 Every figure stands beside its physical limit (or `tar`), measured in the same minute on the same machine. Words on the
-command line choose parts: chain, fan, transfer, lag, cli.
+command line choose parts: chain, fan, transfer, lag, monitor, cli.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import command_line
 import event_loop
 import runs
 import transfer
+import widgets_live
 from tables import Table
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +28,7 @@ PARTS: dict[str, Callable[[], Table]] = {
     "fan": runs.fan,
     "transfer": transfer.transfers,
     "lag": event_loop.lag,
+    "monitor": widgets_live.monitored,
     "cli": command_line.start,
 }
 

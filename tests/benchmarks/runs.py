@@ -25,9 +25,9 @@ def chains() -> Table:
     )
     for length in (20, 100):
         with server() as knit:
-            _image(knit)
+            image(knit)
             for link in range(length):
-                knit.client.apply_plan(_plan(f"link:{link}", f"link:{link + 1}"))
+                knit.client.apply_plan(plan(f"link:{link}", f"link:{link + 1}"))
             milliseconds, cpu = _measure(knit, "link:0", length)
         limit, sandbox = limits.durable_task(), _sandbox()
         table.add(f"durable limit beside {length}", limit, 1.0, limit / sandbox if sandbox else "-", "-")
@@ -42,9 +42,9 @@ def fan() -> Table:
     """200 Runs from one push, as many at a time as there are cores."""
     table = Table("Fan of 200 no-op Runs", ("what", "seconds", "ms per Run", "server CPU ms per Run"))
     with server() as knit:
-        _image(knit)
+        image(knit)
         for number in range(200):
-            knit.client.apply_plan(_plan("fan:in", f"fan:{number}"))
+            knit.client.apply_plan(plan("fan:in", f"fan:{number}"))
         milliseconds, cpu = _measure(knit, "fan:in", 200)
     table.add("fan of 200", milliseconds / 1000, milliseconds / 200, cpu / 200)
     limit = limits.durable_task()
@@ -56,14 +56,16 @@ def _sandbox() -> float:
     return limits.sandbox_start() if shutil.which("bwrap") else 0.0
 
 
-def _image(knit: Server) -> None:
+def image(knit: Server) -> None:
+    """Build the image whose program does nothing."""
     context = knit.folder / "image"
     context.mkdir()
     (context / "Dockerfile").write_text("FROM python:3\nCMD ['true']\n".replace("'", '"'))
     knit.client.build_image(context, IMAGE)
 
 
-def _plan(asks: str, gives: str) -> dict[str, object]:
+def plan(asks: str, gives: str) -> dict[str, object]:
+    """Return a Plan of that image, from one tag to another."""
     return {
         "image": IMAGE,
         "inputs": [{"path": "/in", "tags": [asks]}],

@@ -32,6 +32,12 @@ async def until(what: str, look: Callable[[], Any]) -> Any:
     return found
 
 
+async def closed(widget: Any) -> None:
+    """Close a widget, and wait for what it has asked: the session is closed next."""
+    widget.close()
+    await widget.idle()
+
+
 def rows(monitor: Monitor) -> dict[str, str]:
     """The ids and the status words of the rows that are shown."""
     return {each["id"]: each["cells"][0]["text"].split(" ", 1)[1] for each in monitor._grid.rows}
@@ -47,7 +53,7 @@ async def monitor(session: Session, upper: Callable[..., Any]) -> AsyncIterator[
     plan = await asyncio.to_thread(lambda: upper().apply())
     made = Monitor(session, plan=plan.id)
     yield made
-    made.close()
+    await closed(made)
 
 
 async def push(session: Session, case: str, *names: str) -> None:
@@ -212,7 +218,7 @@ async def test_recovers_after_the_server_was_away(tmp_path: Path) -> None:
         await until("back", lambda: list(rows(monitor).values()) == ["done"])
         assert monitor._said.value == ""
     finally:
-        monitor.close()
+        await closed(monitor)
         opened.close()
         await asyncio.to_thread(server.stop)
 
@@ -321,11 +327,11 @@ async def test_conveniences(here: Session, ran: Callable[..., Run]) -> None:
     run = await asyncio.to_thread(ran, {"a.txt": b"alpha"})
     opened = knit.monitor(run.plan, status="done", input=run.inputs["/in/raw"], since="2020-01-01")
     assert rows(opened) == {run.id: "done"}
-    opened.close()
+    await closed(opened)
     opened = run.plan.monitor()
     assert rows(opened) == {run.id: "done"}
-    opened.close()
+    await closed(opened)
     panel = run.follow()
     assert run.id in panel._card.value
     await until("the log", lambda: "made a.txt" in panel.log_view.text)
-    panel.close()
+    await closed(panel)

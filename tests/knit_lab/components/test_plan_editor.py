@@ -45,6 +45,12 @@ async def until(what: str, look: Callable[[], Any]) -> Any:
     return found
 
 
+async def closed(widget: Any) -> None:
+    """Close a widget, and wait for what it has asked: the session is closed next."""
+    widget.close()
+    await widget.idle()
+
+
 @pytest.fixture
 def text(case: str) -> str:
     return PLAN.format(case=case, made=case.replace("case:", "made:", 1))
@@ -55,7 +61,7 @@ async def editor(session: Session, text: str) -> AsyncIterator[PlanEditor]:
     """An editor with the plan file of this test in it."""
     made = PlanEditor(session, text)
     yield made
-    made.close()
+    await closed(made)
 
 
 # --- both sides in step -----------------------------------------------------------------------------------------------
@@ -228,7 +234,7 @@ async def test_saves_and_opens_files(editor: PlanEditor, session: Session, tmp_p
     opened = PlanEditor(session, str(path))
     assert str(path) in opened._wrong.value
     assert opened._path.value == str(path)
-    opened.close()
+    await closed(opened)
     with pytest.raises(InvalidInput, match="does not exist"):
         PlanEditor(session, str(tmp_path / "nothing.yaml"))
 
@@ -241,15 +247,15 @@ async def test_begins_with_what_there_is(session: Session, upper: Callable[..., 
     plan = await asyncio.to_thread(draft.apply)
     edited = plan.edit()
     await until("found again", lambda: edited.foreseen and edited.foreseen.answer.get("equivalent") == plan.id)
-    edited.close()
+    await closed(edited)
     opened = knit.plan_editor(draft)
     assert opened.editing.spec["image"] == "upper:1"
-    opened.close()
+    await closed(opened)
     empty = knit.plan_editor()
     assert "path: /in" in str(empty.yaml.value)
     await empty.idle()
     assert "upper:1" in empty._form.image.options
-    empty.close()
+    await closed(empty)
 
 
 async def test_template_of_an_image(editor: PlanEditor) -> None:
@@ -298,12 +304,12 @@ async def test_lists_switches_and_archives(session: Session, upper: Callable[...
     assert plan.id in plans._card.value
     plans.switch(False)
     await until("inactive", lambda: plans._grid.rows[0]["cells"][0]["text"] == "⏸ inactive")
-    plans._activity.value = True
+    plans._activity.value = "active"
     await until("filtered", lambda: not ids(plans))
     assert "No Plan fits" in plans._grid.empty
     await asyncio.to_thread(plan.activate)
     await until("seen", lambda: ids(plans) == [plan.id])
-    plans._activity.value = None
+    plans._activity.value = "any"
     plans.archive()
     await until("archived", lambda: not ids(plans))
     plans._archived.value = True
@@ -311,7 +317,7 @@ async def test_lists_switches_and_archives(session: Session, upper: Callable[...
     assert plans._grid.rows[0]["cells"][0]["text"] == "▣ archived"
     plans.archive(undo=True)
     await until("taken out", lambda: plans._grid.rows[0]["cells"][0]["text"] == "▶ active")
-    plans.close()
+    await closed(plans)
 
 
 async def test_opens_what_belongs_to_a_plan(session: Session, upper: Callable[..., Any], case: str) -> None:
@@ -325,7 +331,7 @@ async def test_opens_what_belongs_to_a_plan(session: Session, upper: Callable[..
     plans.choose("")
     assert not plans._more.children
     assert plans._card.value == ""
-    plans.close()
+    await closed(plans)
 
 
 async def test_pages_of_plans(session: Session) -> None:
@@ -339,4 +345,4 @@ async def test_pages_of_plans(session: Session) -> None:
     assert ids(plans)[0] == "plan-030"
     plans.choose("plan-030")
     assert "<script" not in plans._card.value
-    plans.close()
+    await closed(plans)
