@@ -27,7 +27,7 @@ def monitored() -> Table:
         "Run monitor while 200 Runs go",
         ("what", "median ms", "99th percentile ms", "worst ms", "longest ms of CPU", "messages to the page"),
         "Lag is how much later than asked a 5 ms timer fires on the kernel's loop, and how long `GET /health` takes\n"
-        "on the server's; the goal is 50 ms. On a machine that has other work to do, that is the machine's lag, too; the\n"
+        "on the server's; the goal is 50 ms. Where the machine has other work to do, that is its lag, too; the\n"
         "CPU time of the kernel's loop between two ticks is its own. Messages: changes of what widgets show.",
     )
     with server() as knit:
