@@ -24,10 +24,11 @@ from knit_server.wire import shapes
 _MOST_MEMBERS = 60
 _STYLE = (
     "<style>.knit-details .knit span,.knit-details .knit code,.knit-details .knit td{white-space:normal!important;"
-    "overflow-wrap:anywhere}.knit-details .knit th{min-width:52px;padding:2px 8px 2px 0}"
-    ".knit-details .knit td{padding:2px 0}.knit-details .knit table{width:100%}</style>"
+    "overflow-wrap:anywhere}.knit-details .knit th{width:25%;overflow-wrap:anywhere;padding:2px 8px 2px 0}"
+    ".knit-details .knit td{padding:2px 0}.knit-details .knit table{width:100%;table-layout:fixed}"
+    ".knit-canvas .custom-widget{background:var(--jp-layout-color0,#fff)!important}</style>"
 )
-"""The panel is narrow: chips of tags and ids break instead of being cut off."""
+"""The panel is narrow: chips of tags and ids break instead of being cut off. The canvas has the colour of the page."""
 
 
 class Details(widgets.VBox):  # type: ignore[misc]
@@ -48,7 +49,7 @@ class Details(widgets.VBox):  # type: ignore[misc]
         self._card, self._more = widgets.HTML(), widgets.HTML()
         self._data: DataPanel | None = None
         self._run: RunPanel | None = None
-        self._place = widgets.VBox(layout=widgets.Layout(min_width="0"))
+        self._place = widgets.VBox(layout=widgets.Layout(min_width="0", padding="4px 8px"))
         super().__init__(
             [widgets.HTML(_STYLE, layout=widgets.Layout(display="none")), self._said, self._place],
             layout=widgets.Layout(height=f"{height}px", overflow="auto", min_width="0", border_left=parts.BORDER),

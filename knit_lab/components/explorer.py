@@ -353,8 +353,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
             )
         )
         look = (
-            parts.button("＋", partial(self._canvas.zoom_by, 1.25), "Larger"),
-            parts.button("－", partial(self._canvas.zoom_by, 0.8), "Smaller"),
+            parts.button("+", partial(self._canvas.zoom_by, 1.25), "Larger"),
+            parts.button("−", partial(self._canvas.zoom_by, 0.8), "Smaller"),
             parts.button("Fit", self._canvas.fit, "Show all cards, however small"),
             parts.button("Centre", self._canvas.centre, "Go to the chosen card"),
         )

@@ -17,8 +17,8 @@ from knit_server.wire.graphs import local_time
 _SWEEPS = 10
 _GAP_X, _GAP_Y = 26.0, 58.0
 _BEND = 12.0  # the width that an arrow takes in a row that it passes
-_CHAR, _LINE = 6.4, 15.0  # a character of 11 px sans-serif, and a line
-_WIDEST = 38  # characters; longer lines are cut
+_CHAR, _LINE = 6.0, 15.0  # a character of 11 px sans-serif, and a line
+_WIDEST = 42  # characters; longer lines are cut
 _MOST_LINES = 6
 
 Point = tuple[float, float]

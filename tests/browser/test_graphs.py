@@ -20,20 +20,17 @@ def test_lineage(lab: LabPage, case: str) -> None:
     """Cards can be read when the graph opens, a click shows what a card is, and a hostile tag stays a text."""
     lab.open(CHAIN.format(case=case), "explorer = raw.lineage().explore()\nexplorer", name="lineage.ipynb")
     cards = lab.wait_for_graph(least=8)
-    root = lab.node(cards[0])
-    assert root["zoom"] * 11 >= 9
+    assert lab.node(cards[0])["zoom"] * 11 >= 9
     lab.click_node(cards[0])
     panel = lab.page.locator(".knit-details")
     expect(panel).to_contain_text("<b>bold</b>")
     expect(panel).to_contain_text("a.txt")
     assert panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth + 1"), "the panel is cut off at the side"
     lab.screenshot("graph-lineage")
-    run = next(each for each in cards if "kind-run" in lab.node(each)["classes"] and each != cards[0])
     lab.page.locator(".knit-explorer select").select_option(index=len(cards) - 1)  # as keys do
     expect(panel).to_contain_text("Run")
     expect(panel.get_by_role("button", name="Retry")).to_be_visible()
     lab.screenshot("graph-run")
-    assert run in lab.nodes()
     assert not lab.errors
 
 
@@ -41,7 +38,7 @@ def test_plan_graph_in_the_dark(lab: LabPage, case: str) -> None:
     """A plan graph in the dark theme: cards tell paths and tags; Plans made meanwhile appear by themselves."""
     lab.open(CHAIN.format(case=case), "plan.graph().explore()", name="plans.ipynb", dark=True)
     cards = lab.wait_for_graph(least=3)
-    assert any(case in lab.node(each)["data"]["label"] for each in cards)
+    assert all("out /out/made  case:" in lab.node(each)["data"]["label"] for each in cards)
     lab.click_node(cards[0])
     expect(lab.page.locator(".knit-details")).to_contain_text("act:1")
     lab.screenshot("graph-plans-dark")

@@ -20,9 +20,12 @@ def graphs(draw: st.DrawFn, most: int = 14) -> Graph:
     pairs = st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)).filter(lambda pair: pair[0] < pair[1])
     drawn = draw(st.sets(pairs, max_size=2 * count)) if count > 1 else set()
     words = st.sampled_from(("", "a line", "a longer line of a card", *HOSTILE))
+    statuses = st.sampled_from(("done", "failed", "running"))
     nodes = [
-        Node(id=name, kind=Kind.RUN if at % 2 else Kind.DATA, title=name, lines=tuple(draw(st.lists(words, max_size=3))),
-             statuses={draw(st.sampled_from(("done", "failed", "running"))): 1}, members=(name,))
+        Node(
+            id=name, kind=(Kind.DATA, Kind.RUN)[at % 2], title=name, lines=tuple(draw(st.lists(words, max_size=3))),
+            statuses={draw(statuses): 1}, members=(name,),
+        )
         for at, name in enumerate(names)
     ]  # fmt: skip
     edges = [Edge(source=names[a], target=names[b], label=draw(words)) for a, b in sorted(drawn)]
