@@ -49,8 +49,10 @@ def _plan(session: Session, value: Any, about: Mapping[str, Any]) -> object:
 def _graph(session: Session, value: Any, about: Mapping[str, Any]) -> object:
     from knit_lab.graph.views import LineageView, PlanGraphView
 
-    view = LineageView if "runs" in value else PlanGraphView
-    return view(session, value, about["upstream"], about["downstream"])
+    depths = about["upstream"], about["downstream"]
+    if "runs" in value:
+        return LineageView(session, value["root"], *depths)
+    return PlanGraphView(session, value, *depths)
 
 
 def _lineage(session: Session, what: tuple[str, ...], about: Mapping[str, Any]) -> object:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from knit_lab.graph.views import LineageView, PlanGraphView
+from knit_lab.magics import short
 from knit_lab.magics.host import Texts
 from knit_lab.magics.tree import TERMINAL_ONLY
 from knit_lab.objects.data import Data
@@ -19,7 +20,7 @@ from knit_lab.objects.listing import Listing
 from knit_lab.objects.plans import Plan
 from knit_lab.objects.runs import Run
 from knit_lab.session import Session
-from knit_server.domain.errors import KnitError
+from knit_server.domain.errors import KnitError, NotFound
 
 Cell = Callable[[str], Any]
 
@@ -249,3 +250,14 @@ def test_texts_cut_anywhere(capsys: pytest.CaptureFixture[str]) -> None:
     for byte in "naïve ☃\n".encode():
         texts.write(bytes([byte]))
     assert capsys.readouterr().out == "naïve ☃\n"
+
+
+def test_graph_without_plans() -> None:
+    """On a server without Plans it is said how to make one."""
+
+    class Empty:
+        def resolve(self, prefix: str, kinds: tuple[str, ...], *, limit: int) -> list[Any]:
+            return []
+
+    with pytest.raises(NotFound, match="there is no Plan yet"):
+        short.newest_plan(Empty())  # type: ignore[arg-type]

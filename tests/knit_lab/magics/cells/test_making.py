@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -236,3 +237,17 @@ def test_what_was_written_goes(cell: Cell, session: Session, case: str, words: s
     assert not first.exists()
     cell("%unload_ext knit_lab")
     assert not second.exists()
+
+
+def test_what_was_written_cannot_go(
+    cell: Cell, session: Session, case: str, words: str, shell: InteractiveShell
+) -> None:
+    """If what was written before is something else now, that is said, and it stays."""
+    session.push({"a.txt": "alpha"}, [case])
+    cell(f"%%knit plan {words}\n{UPPER}")
+    place: Path = shell.user_ns["outputs"].made.parent
+    shutil.rmtree(place)
+    place.write_text("mine")
+    assert "cannot remove what the cell wrote before: Not a directory" in cell(f"%%knit plan {words}\n{UPPER}").out
+    assert place.read_text() == "mine"
+    place.unlink()
