@@ -146,6 +146,11 @@ class DataBrowser(widgets.VBox):  # type: ignore[misc]
         """What is said below the list, as HTML."""
         return str(self._said.value)
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        """Return the widget, with the list for pages that have no kernel."""
+        shown = self._session.data.listed(Data(self._session, each) for each in self.found.rows)
+        return parts.with_fallback(super()._repr_mimebundle_(**kwargs), html=shown.as_html(), plain=shown.as_text())
+
     # --- the rest -----------------------------------------------------------------------------------------------------
 
     def _fetched(self, found: Found) -> None:

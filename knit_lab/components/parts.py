@@ -109,3 +109,9 @@ def bar(word: str, done: int, total: int, name: str = "") -> str:
     fill = f"width:{share}%;height:100%;border-radius:4px;background:var(--jp-brand-color1, #0969da)"
     drawn = f'<span style="{track}"><span style="display:block;{fill}"></span></span> ' if total else ""
     return f'<div role="status" style="color:{TEXT}">{drawn}{escape(told)} {escape(one_line(name))}</div>'
+
+
+def with_fallback(bundle: Any, **forms: str) -> dict[str, Any]:
+    """Return the MIME bundle of a widget with what is shown where there is no kernel; `html` and `plain` are texts."""
+    made = bundle[0] if isinstance(bundle, tuple) else bundle
+    return {**made, **{f"text/{name}": form for name, form in forms.items()}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -206,6 +207,12 @@ class PushForm(widgets.VBox):  # type: ignore[misc]
             self._said.bad(err)
         else:
             self._show()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        """Return the widget, with what was pushed for pages that have no kernel."""
+        plain = "nothing pushed yet" if self.data is None else self.data.as_text()
+        html = self.result or f"<i>Push form: {plain}</i>"
+        return parts.with_fallback(super()._repr_mimebundle_(**kwargs), html=html, plain=f"Push form: {plain}")
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 

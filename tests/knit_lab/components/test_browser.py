@@ -98,6 +98,14 @@ class TestFilters:
         with pytest.raises(InvalidInput, match="a duration without a beginning"):
             Filter(duration="1h").query()
 
+    def test_without_a_kernel(self, session: Session, browse: Callable[..., DataBrowser], case: str) -> None:
+        """A saved notebook shows the list, escaped."""
+        data = session.push({"a": "a"}, [case, HOSTILE])
+        forms = browse()._repr_mimebundle_()
+        assert data.id[:8] in forms["text/plain"]
+        assert "<table" in forms["text/html"]
+        assert "<img" not in forms["text/html"]
+
     def test_empty(self, browse: Callable[..., DataBrowser]) -> None:
         """An empty list says so."""
         assert browse().table.empty == "nothing fits these filters"

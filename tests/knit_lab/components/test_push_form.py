@@ -352,6 +352,18 @@ def test_only_the_source_in_use_is_shown(form: PushForm) -> None:
     assert form.picker.layout.display is None
 
 
+def test_without_a_kernel(form: PushForm) -> None:
+    """A saved notebook shows what was pushed."""
+    assert form._repr_mimebundle_()["text/plain"] == "Push form: nothing pushed yet"
+    form.push()
+    form.join(PATIENCE)
+    assert form.data is not None
+    forms = form._repr_mimebundle_()
+    assert form.data.id in forms["text/html"]
+    assert form.data.id in forms["text/plain"]
+    assert "application/vnd.jupyter.widget-view+json" in forms
+
+
 def test_errors_are_knits_own() -> None:
     """What a broken upload raises is an error for people."""
     assert issubclass(uploading.OutOfSpace, KnitError)
