@@ -11,10 +11,10 @@ BIN := $(VENV)/bin
 FOR_DEMO := $(VENV)/.installed-demo
 FOR_DEVELOPMENT := $(VENV)/.installed-dev
 
-.PHONY: help demo test races lint docs bench clean
+.PHONY: help demo test races lint docs notebooks bench clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(FOR_DEMO) ## Run the tutorial from push to lineage on a server of its own
 	@$(BIN)/python notebooks/tutorial/demo.py
@@ -36,10 +36,14 @@ lint: $(FOR_DEVELOPMENT) ## Check style, types, the direction of imports and gen
 	@$(BIN)/lint-imports --no-cache
 	@if [ -f knit_cli/reference.py ]; then $(BIN)/python -m knit_cli.reference --check; fi
 	@$(BIN)/python tests/docs/generate.py --check
+	@$(BIN)/python tests/docs/notebooks.py --check
 
 docs: $(FOR_DEVELOPMENT) ## Write the generated parts of the documents anew
 	@$(BIN)/python -m knit_cli.reference
 	@$(BIN)/python tests/docs/generate.py
+
+notebooks: $(FOR_DEVELOPMENT) ## Take outputs out of the notebooks, and show those that have changed in docs/notebooks
+	@$(BIN)/python tests/docs/notebooks.py
 
 bench: $(FOR_DEVELOPMENT) ## Measure what the documents state in figures
 	@$(BIN)/python tests/benchmarks/run.py
