@@ -29,7 +29,7 @@ def monitor(
     words = {
         "plan": _word(plan), "input": _word(input), "output": _word(output),
         "since": "" if since is None else str(since),
-        "duration": duration if isinstance(duration, str) else _seconds(duration),
+        "duration": duration_words(duration),
     }  # fmt: skip
     made: Monitor = _component("monitor").Monitor(session, statuses=status, **words)
     return made
@@ -65,6 +65,9 @@ def _word(what: str | Plan | Data | None) -> str:
     return "" if what is None else what if isinstance(what, str) else what.id
 
 
-def _seconds(duration: Span) -> str:
+def duration_words(duration: Span) -> str:
+    """Write a duration as people do; seconds come as milliseconds. Raises `InvalidInput`."""
+    if isinstance(duration, str):
+        return duration
     milliseconds = asking.span(duration)
     return "" if milliseconds is None else f"{milliseconds}ms"
