@@ -14,19 +14,20 @@ from knit_server.content.recent import Recent
 from knit_server.domain.errors import InvalidInput, NotFound
 
 _NAMES_KEPT = 200_000
-"""Names in Data that are kept in memory for each server, some 100 MB; Data with more are asked for again."""
+"""Names in Data that are kept in memory for each client, some 100 MB; of a Data with more, alone, all are kept."""
 
 
 class Door:
     """One server. Several threads may share it; methods raise `KnitError`."""
 
-    def __init__(self, client: KnitClient) -> None:
+    def __init__(self, client: KnitClient, trees: Recent[str, FileTree]) -> None:
+        """Speak through `client`; `trees` are the names in its Data, kept for whoever comes through it next."""
         self.client = client
-        self._trees: Recent[str, FileTree] = Recent(_NAMES_KEPT)
+        self._trees = trees
 
     def tree(self, knit_id: str) -> FileTree:
         """Return the names in a Data."""
-        return self._trees.get(knit_id, lambda: FileTree(self.client.data_files(knit_id)), lambda tree: 1 + len(tree))
+        return self._trees.get(knit_id, lambda: FileTree(self.client.data_files(knit_id)), _weight)
 
     def full_id(self, word: str) -> str:
         """Return the id that begins with `word`. Whether there is such a Data is seen when it is read."""
@@ -43,7 +44,7 @@ class Door:
 
 _guard = threading.Lock()
 _clients: dict[tuple[str, str, str | None], KnitClient] = {}
-_doors: WeakKeyDictionary[KnitClient, Door] = WeakKeyDictionary()
+_trees: WeakKeyDictionary[KnitClient, Recent[str, FileTree]] = WeakKeyDictionary()
 
 
 def opened(profile: str | os.PathLike[str] | None, api_root: str | None, token: str | None) -> Door:
@@ -79,4 +80,8 @@ def _close() -> None:
 
 def _of(client: KnitClient) -> Door:
     with _guard:
-        return _doors.setdefault(client, Door(client))
+        return Door(client, _trees.setdefault(client, Recent(_NAMES_KEPT)))
+
+
+def _weight(tree: FileTree) -> int:
+    return min(1 + len(tree), _NAMES_KEPT)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import threading
+import warnings
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -16,7 +19,7 @@ import pytest
 from server import Server
 
 from knit_lab import api
-from knit_lab.filesystem import KnitFileSystem, errors, url
+from knit_lab.filesystem import KnitFileSystem, doors, errors, url
 from knit_lab.objects.data import Data
 from knit_lab.session import Session
 
@@ -189,9 +192,14 @@ def test_forked(pushed: Pushed, fs: KnitFileSystem, case: str) -> None:
     """A forked worker opens connections of its own."""
     pushed({"f": b"0123456789"})
     assert fs.cat_file(f"{case}/f") == b"0123456789"
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of forks beside threads
+        child = os.fork()
     if child == 0:
-        os._exit(0 if fs.cat_file(f"{case}/f", 2, 5) == b"234" else 1)
+        try:
+            os._exit(0 if fs.cat_file(f"{case}/f", 2, 5) == b"234" else 1)
+        finally:
+            os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert fs.cat_file(f"{case}/f", 2, 5) == b"234"
 
@@ -224,6 +232,17 @@ def test_a_listing_is_asked_for_once(pushed: Pushed, case: str, here: Session, m
         assert fs.find(case)
         assert fs.cat_file(f"{data.id}/a.txt") == b"alpha"
     assert asked == [data.id]
+
+
+def test_closed_sessions_are_forgotten(new_session: Callable[[Path], Session], tmp_path: Path, pushed: Pushed) -> None:
+    """Names are kept as long as the client through which they came."""
+    data, other = pushed(FILES), new_session(tmp_path)
+    gone = weakref.ref(other.client)
+    assert doors._of(other.client).tree(data.id).find("a.txt").kind == "file"
+    other.close()
+    del other
+    gc.collect()
+    assert gone() is None
 
 
 # --- servers ----------------------------------------------------------------------------------------------------------
