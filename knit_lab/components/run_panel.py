@@ -22,6 +22,7 @@ from knit_server.wire import shapes
 
 WITH_LOG = frozenset({"running", "completing", "aborting", "done", "failed"})
 """Statuses in which there is a log to read."""
+ENDED = frozenset({"done", "failed"})
 NAMED = 12
 """Runs that are named before they are deleted; the others are counted."""
 PAUSE = 0.25
@@ -81,6 +82,8 @@ class RunPanel(widgets.VBox):  # type: ignore[misc]
             return
         if before is None or before["runId"] != run["runId"]:
             self._forget()
+        elif before["status"] != run["status"] and run["status"] in ENDED:
+            self._said.clear()  # what was said about its way there
         if before != run:
             self._card.value = cards.run(run)
             can = possible(run)

@@ -102,7 +102,7 @@ def test_words_are_read_as_they_were_written(texts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given_", "told"), [("cpu", "not a resource"), ("=1", "not a resource"), ("'a", "No closing")]
+    ("given_", "told"), [("cpu", "not a resource: "), ("=1", "not a resource: "), ("'a", "No closing")]
 )
 def test_refuses_amounts_that_are_none(given_: str, told: str) -> None:
     """A resource is a name with an amount."""
