@@ -26,7 +26,8 @@ _STYLE = (
     "<style>.knit-details .knit span,.knit-details .knit code,.knit-details .knit td{white-space:normal!important;"
     "overflow-wrap:anywhere}.knit-details .knit th{width:25%;overflow-wrap:anywhere;padding:2px 8px 2px 0}"
     ".knit-details .knit td{padding:2px 0}.knit-details .knit table{width:100%;table-layout:fixed}"
-    ".knit-canvas .custom-widget{background:var(--jp-layout-color0,#fff)!important}</style>"
+    ".knit-canvas .custom-widget{background:var(--jp-layout-color0,#fff)!important;border:0!important;outline:0}"
+    "</style>"
 )
 """The panel is narrow: chips of tags and ids break instead of being cut off. The canvas has the colour of the page."""
 

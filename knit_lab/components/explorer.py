@@ -219,9 +219,10 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
 
     def _paint(self) -> None:
         """Show the statuses that events have told, without asking anybody."""
-        news, self._news = self._news, {}
-        self._cards = self._cards.with_statuses(news)
-        self._explored = self._explored.of(self._graph())
+        news, self._news = {each: told for each, told in self._news.items() if each in self._cards}, {}
+        before = {each: self._cards.by_id[each].status for each in news}
+        self._explored = self._explored.of(self._explored.graph.with_statuses(news, before))
+        self._cards = self._cards.with_statuses(news, before)
         for node in self._explored.view.nodes:
             self._canvas.update(node)
         chosen = self._node()

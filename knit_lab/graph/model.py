@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -109,11 +110,27 @@ class Graph:
             steps = None if steps is None else steps - 1
         return found
 
-    def with_statuses(self, changed: Mapping[str, str]) -> Graph:
-        """Return the same cards and arrows with other statuses for some of the cards, by id."""
-        nodes = [replace(each, statuses={changed[each.id]: 1}) if each.id in changed else each for each in self.nodes]
+    @cached_property
+    def home(self) -> Mapping[str, str]:
+        """The card that stands for each Data, Run or Plan."""
+        return {member: node.id for node in self.nodes for member in node.members}
+
+    def with_statuses(self, changed: Mapping[str, str], before: Mapping[str, str]) -> Graph:
+        """Return the same cards and arrows after statuses have `changed`, by id of what has them; groups count anew.
+
+        `before` are the statuses that these had.
+        """
+        counted: dict[str, Counter[str]] = {}
+        for each, status in changed.items():
+            if each in self.home:
+                card = self.home[each]
+                counts = counted.setdefault(card, Counter(self.by_id[card].statuses))
+                counts[before[each]] -= 1
+                counts[status] += 1
+        nodes = [replace(each, statuses=dict(+counted[each.id])) if each.id in counted else each for each in self.nodes]
         same = Graph(self.root, tuple(nodes), self.edges)
-        same.__dict__.update({name: self.__dict__[name] for name in ("up", "down") if name in self.__dict__})
+        kept = ("up", "down", "home")  # what does not depend on statuses need not be found again
+        same.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
         return same
 
     def part(self, shown: Collection[str]) -> Graph:

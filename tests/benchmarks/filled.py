@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-
 from pathlib import Path
 
 from knit_server.domain.data import Data

@@ -1,7 +1,7 @@
 """Measure what the docs state in figures: `make bench` writes docs/benchmarks.md.
 
 Every figure stands beside its physical limit (or `tar`), measured in the same minute on the same machine. Words on the
-command line choose parts: chain, fan, transfer, lag, monitor, cli.
+command line choose parts: chain, fan, transfer, lag, monitor, graphs, cli.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import command_line
 import event_loop
+import graphs
 import runs
 import transfer
 import widgets_live
@@ -29,6 +30,7 @@ PARTS: dict[str, Callable[[], Table]] = {
     "transfer": transfer.transfers,
     "lag": event_loop.lag,
     "monitor": widgets_live.monitored,
+    "graphs": graphs.opening,
     "cli": command_line.start,
 }
 

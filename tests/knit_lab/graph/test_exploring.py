@@ -97,7 +97,8 @@ def test_new_statuses_leave_the_rest() -> None:
     """Statuses change without anything else."""
     cards = elements.of_lineage(fan(5))
     assert cards.down["root"] == ("r0", "r1", "r2", "r3", "r4")
-    changed = cards.with_statuses({"r1": "running", "d1": elements.state_of("running"), "stranger": "done"})
+    news = {"r1": "running", "d1": elements.state_of("running"), "stranger": "done"}
+    changed = cards.with_statuses(news, {"r1": "done", "d1": "usable"})
     assert changed.by_id["r1"].status == "running"
     assert changed.by_id["d1"].status == "processing"
     assert changed.by_id["r0"] == cards.by_id["r0"]
@@ -109,3 +110,16 @@ def test_joined_takes_what_lies_beside() -> None:
     """What is new appears if it lies beside what is shown."""
     explored = Explored.start(elements.of_lineage(fan(30)), 1)
     assert explored.joined(["r1", "d2"]).shown == {"root", "r1"}
+
+
+@given(st.dictionaries(st.integers(0, 29), st.sampled_from(("running", "done", "failed")), max_size=10), st.data())
+def test_groups_count_as_if_drawn_anew(news: dict[int, str], data: st.DataObject) -> None:
+    """After changes of statuses, groups are as if the cards had been drawn together then."""
+    outline = fan(30)
+    cards = elements.of_lineage(outline)
+    apart = data.draw(st.sets(st.sampled_from([f"r{at}" for at in range(30)]), max_size=5))
+    changed = {f"r{at}": status for at, status in news.items()}
+    before = {each: cards.by_id[each].status for each in changed}
+    told = elements.condensed(cards, outline, apart).with_statuses(changed, before)
+    anew = elements.condensed(cards.with_statuses(changed, before), outline, apart)
+    assert {node.id: dict(node.statuses) for node in told.nodes} == {n.id: dict(n.statuses) for n in anew.nodes}
