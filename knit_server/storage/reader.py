@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from knit_server.content.door import show
 from knit_server.content.manifest import HEAL, Manifest
 from knit_server.content.packs import BadFrame, Location, PackId, unsqueeze
+from knit_server.content.recent import Recent
 from knit_server.content.tree import CHUNK_SIZE, ChunkId, Entry, chunk_id
 from knit_server.domain.errors import Damaged, InvalidInput
 from knit_server.storage import keys
 from knit_server.storage.objects import Objects
-from knit_server.content.recent import Recent
 
 _WINDOW = 16 * 1024 * 1024  # bytes of a pack read at once when a whole tree is wanted
 _GAP = 256 * 1024  # bytes not wanted that are read over rather than asked around

@@ -13,6 +13,7 @@ from knit_server.content import tarball
 from knit_server.content.door import show
 from knit_server.content.manifest import Manifest
 from knit_server.content.packs import PackId
+from knit_server.content.recent import Recent
 from knit_server.content.restore import TreeWriter, write_all
 from knit_server.content.tree import CHUNK_SIZE, ChunkId, Entry
 from knit_server.content.walk import Warn, silent
@@ -21,7 +22,6 @@ from knit_server.storage import keys
 from knit_server.storage.local import LocalObjects
 from knit_server.storage.objects import Objects, Stored
 from knit_server.storage.reader import Chunks, RememberedChunks, TreeFile, WholeTree
-from knit_server.content.recent import Recent
 from knit_server.storage.remote import FsspecObjects
 from knit_server.storage.writer import HasContent, Known, Snapshot, Writer, no_content, nothing_known
 

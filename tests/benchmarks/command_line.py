@@ -11,7 +11,6 @@ import limits
 from serving import server
 from tables import Table
 
-
 _CONNECT = "from knit_lab import connect; import httpx"
 
 

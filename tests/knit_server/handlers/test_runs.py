@@ -132,7 +132,8 @@ class TestRuns:
             each["plan"] for each in lineage["runs"]
         ]
         for brief, full in zip(outline["data"], lineage["data"], strict=True):
-            assert brief["knitId"] == full["knitId"] and set(brief["tags"]) <= set(full["tags"])
+            assert brief["knitId"] == full["knitId"]
+            assert set(brief["tags"]) <= set(full["tags"])
             assert outline["plans"][brief["plan"]] == full["upstream"]["run"]["plan"]
             assert brief["path"] == full["upstream"].get("mountpoint", {}).get("path")
 
