@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from knit_server.domain import images
 from knit_server.domain.errors import InvalidInput, KnitError, NotFound, Unsupported
 
 if TYPE_CHECKING:
@@ -43,6 +44,17 @@ def ensure(client: KnitClient, wanted: str, say: Callable[[str], None]) -> None:
             "its environment is not this one",
             advice=_NAME_ONE,
         )
+
+
+def tell_missing(client: KnitClient, image: str, say: Callable[[str], None]) -> None:
+    """Say so if a server with images of its own has none of this name: a Plan may come before its image."""
+    try:
+        wanted = str(images.parse(image))
+        known = [name for each in client.find_images() for name in each["names"]]
+    except (InvalidInput, NotFound):  # no name, which applying tells; or an executor that fetches images by itself
+        return
+    if wanted not in known:
+        say(f"the server has no image {wanted} yet: Runs fail until it is built or loaded (%knit image build?)")
 
 
 def _found(client: KnitClient, wanted: str) -> shapes.Image | None:

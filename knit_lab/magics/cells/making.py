@@ -48,6 +48,8 @@ class Workshop:
             return session.plan(_spec(words, image, find_code(session, code))).dry_run()
         if words.image is None:
             base.ensure(session.client, image, say)
+        else:
+            base.tell_missing(session.client, image, say)
         return _applied(session, words, image, code)
 
     def close(self) -> None:

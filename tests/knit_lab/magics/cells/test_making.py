@@ -225,6 +225,17 @@ def test_servers_that_cannot_lend_theirs(python: str | None, told: str) -> None:
     assert "--image" in (caught.value.advice or "")
 
 
+def test_images_that_are_not_there_yet(cell: Cell, case: str) -> None:
+    """A Plan may come before its image; that there is none yet is said, and nothing where that cannot be known."""
+    flags = f"early --in raw={case} --apply --no-local --replace"
+    assert "the server has no image not-built:latest yet" in cell(f"%%knit plan {flags} --image not-built\npass").out
+    assert "has no image" not in cell(f"%%knit plan {flags} --image upper:1\npass").out
+    told: list[str] = []
+    base.tell_missing(Images(None), "any:1", told.append)  # type: ignore[arg-type]
+    base.tell_missing(Images("3.11.2"), "NO NAME", told.append)  # type: ignore[arg-type]
+    assert told == []
+
+
 def test_what_was_written_goes(cell: Cell, session: Session, case: str, words: str, shell: InteractiveShell) -> None:
     """Outputs of a trial stay until the next one of that name, or until the magics go."""
     session.push({"a.txt": "alpha"}, [case])
