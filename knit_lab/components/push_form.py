@@ -233,6 +233,9 @@ class PushForm(widgets.VBox):  # type: ignore[misc]
 
     def _chosen(self) -> None:
         chosen = self.uploads.chosen
+        if self.stage is not Stage.PUSHING:  # what was said of the last push is over
+            self.stage = Stage.READY
+            self._said.clear()
         self._progress.value = f"{chosen.files} files, {markup.size(chosen.size)}" if chosen.files else ""
         self._draw()
 
