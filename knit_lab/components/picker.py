@@ -15,7 +15,7 @@ from knit_server.domain.errors import InvalidInput, KnitError
 
 MOST = 1000
 """Names of one directory that are listed; a longer one is reached by writing the path."""
-UP = "📁 .."
+UP = "▸ ../"
 
 
 class Name(NamedTuple):
@@ -138,4 +138,4 @@ class Picker(widgets.VBox):  # type: ignore[misc]
 
 def _words(entry: Name) -> str:
     shown = parts.one_line(entry.name)
-    return f"📁 {shown}" if entry.is_dir else f"📄 {shown}   {markup.size(entry.size)}"
+    return f"▸ {shown}/" if entry.is_dir else f"· {shown}   {markup.size(entry.size)}"

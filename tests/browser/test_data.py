@@ -68,6 +68,35 @@ def test_push_a_folder_of_the_computer(lab: LabPage, case: str, folder: Path, ap
     assert not lab.errors
 
 
+def test_push_a_path_of_the_server(lab: LabPage, case: str) -> None:
+    """The list of the kernel's files is walked through by keys; what is chosen is pushed, and its Runs appear."""
+    folder = lab.jupyter.notebooks / "station" / "2026-11"
+    folder.mkdir(parents=True)
+    for name in ("monday.csv", "tuesday.csv", "a very long name " * 8, HOSTILE):
+        (folder / name).write_text("day,value\n1,2\n")
+    (folder.parent / "notes.txt").write_text("notes")
+    lab.jupyter.apply(
+        f"image: act:1\nargs: ['copy', '/in/raw', '/out/made']\n"
+        f"inputs: [{{path: /in/raw, tags: ['{case}']}}]\noutputs: [{{path: /out/made, tags: ['{case}-made']}}]\n"
+    )
+    lab.open("import knit_lab as knit", f"knit.push_form('station', tags=['{case}'])", name="path.ipynb")
+    form = lab.page.locator(".knit-push-form")
+    names = form.locator("select")
+    names.select_option(label="▸ 2026-11/")
+    form.get_by_role("button", name="Open", exact=True).click()
+    expect(names.locator("option")).to_have_count(5)
+    names.focus()
+    lab.page.keyboard.press("End")
+    form.get_by_role("button", name="Up", exact=True).click()
+    form.get_by_role("button", name="Push", exact=True).click()
+    expect(form).to_contain_text("Runs that took it")
+    expect(form).to_contain_text("act:1")
+    (data,) = lab.jupyter.data(case)
+    assert "station" not in data["tags"]
+    assert not lab.page.evaluate("window.hacked")
+    assert not lab.errors
+
+
 def test_push_through_the_kernel(lab: LabPage, case: str, folder: Path) -> None:
     """Where the page cannot reach Knit, the files come through the kernel."""
     lab.page.route("**/knit/api/health", lambda route: route.abort())

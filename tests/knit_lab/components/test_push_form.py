@@ -57,7 +57,7 @@ class TestPicker:
         """Directories stand before files, with sizes; names with a dot are shown on demand."""
         picker = Picker(folder)
         assert [each.name for each in picker.names] == ["sub", "a.txt"]
-        assert picker._list.options == (UP, "📁 sub", "📄 a.txt   5 B")
+        assert picker._list.options == (UP, "▸ sub/", "· a.txt   5 B")
         picker._hidden.value = True
         assert [each.name for each in picker.names] == ["sub", ".hidden", "a.txt"]
 
