@@ -52,6 +52,8 @@ class Monitor(widgets.VBox):  # type: ignore[misc]
         """Whether the server is known to be away; None: it is not known yet whether its changes can be followed."""
         self._page, self._is_setting = 0, False
         self._asks: list[list[Event]] = []
+        self._sent: list[str] = []
+        """The statuses that the server is asked for; none, unless there are more Runs than are kept."""
         self._said = parts.Said()
         self._fields = {name: _field(name, filters.get(name, "")) for name in _FIELDS}
         self._chips = {status: self._chip(status) for status in PUBLIC}
@@ -87,7 +89,7 @@ class Monitor(widgets.VBox):  # type: ignore[misc]
         """Show only Runs with any of `statuses`; none of them: all. Raises `InvalidInput`."""
         self._statuses = _checked(statuses)
         self._page = 0
-        if self.watch.is_cut:  # those that are not kept may have them, too
+        if self.watch.is_cut or self._sent:  # those that are not kept may have them, too
             self.load()
         self.draw()
 
@@ -127,10 +129,14 @@ class Monitor(widgets.VBox):  # type: ignore[misc]
             self._catch_up.ask()
         if "run" in kinds:
             self._redraw.ask()
+        shown = self._panel.run
+        if shown is not None and any(map(monitoring.is_deletion(shown["runId"]), events)):
+            self._panel.gone()
 
     def load(self) -> None:
         """Fetch all that is shown anew, beside the loop."""
-        query, statuses = self.watch.query, self._sent_statuses()
+        self._sent = sorted(self._statuses) if self.watch.is_cut or self._sent else []
+        query, statuses = self.watch.query, self._sent
         self._ask(
             lambda: monitoring.everything(self._session, query, statuses),
             lambda found: self._take_all(query, *found),
@@ -183,11 +189,11 @@ class Monitor(widgets.VBox):  # type: ignore[misc]
         self.draw()
 
     def _ask_anew(self, query: Query) -> None:
-        self.watch, self._page = Watch(query), 0
+        self.watch, self._page, self._sent = Watch(query), 0, []
         self.load()
 
     def _ask_news(self) -> None:
-        watch, statuses = self.watch, self._sent_statuses()
+        watch, statuses = self.watch, self._sent
         self._ask(lambda: monitoring.news(self._session, watch, statuses), lambda found: self._take_news(watch, found))
 
     def _ask(self, call: Any, then: Any) -> None:
@@ -217,10 +223,6 @@ class Monitor(widgets.VBox):  # type: ignore[misc]
     def _take_news(self, watch: Watch, found: Sequence[shapes.RunDetail]) -> None:
         if watch is self.watch:
             watch.merge(found)
-
-    def _sent_statuses(self) -> list[str]:
-        """The statuses that the server is asked for: all, unless there are more Runs than are kept."""
-        return sorted(self._statuses) if self.watch.is_cut else []
 
     def _acted(self, run_id: str) -> None:
         """Something was done about a Run: look at it again."""
@@ -281,8 +283,6 @@ class Monitor(widgets.VBox):  # type: ignore[misc]
         run = self.watch.get(run_id)
         if run is not None:
             self._panel.show(run)
-        elif self._panel.run is not None and self._panel.run["runId"] == run_id and not self.watch.is_cut:
-            self._panel.gone()
 
     def _empty_words(self) -> str:
         if not len(self.watch) and self.watch.query.is_open:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -59,6 +59,11 @@ class Row:
     order: int
     is_stale: bool = False
     """Whether its status was told by a change, and the rest of it may be older."""
+
+
+def is_deletion(run_id: str) -> Callable[[Event], bool]:
+    """Return whether a change is that the Run was deleted; one that is merely not found may have been filtered out."""
+    return lambda event: event.data.get("runId") == run_id and event.data.get("status") == _GONE
 
 
 class Watch:

@@ -207,7 +207,7 @@ class RunPanel(widgets.VBox):  # type: ignore[misc]
             self._done(self.run["runId"])
 
     def _explained(self, answer: shapes.Why) -> None:
-        self._more.value = f'<div style="max-height:300px;overflow:auto">{reasons.html(answer)}</div>'
+        self._more.value = f'<div style="max-height:420px;overflow:auto">{reasons.html(answer)}</div>'
 
     def _changed(self, run: shapes.RunDetail, words: str) -> None:
         self.log_view.stop()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from server import Server
 
+from knit_lab.components import monitoring
 from knit_lab.components.beside import Once
 from knit_lab.components.monitor import PAGE, Monitor, bar
 from knit_lab.components.run_panel import NAMED, possible, question
@@ -146,7 +147,35 @@ async def test_a_run_that_others_delete(monitor: Monitor, session: Session, case
     await asyncio.to_thread(session.client.delete_run, run_id)
     await until("said", lambda: "was deleted" in monitor._panel._said.value)
     assert monitor._panel.run is None
-    assert rows(monitor) == {}
+    await until("drawn", lambda: not rows(monitor))
+
+
+async def test_a_run_that_is_filtered_out_is_not_deleted(monitor: Monitor, session: Session, case: str) -> None:
+    """The chosen Run stays beside the table when a filter takes it from there."""
+    await push(session, case, "a.txt")
+    run_id = await chosen(monitor, "done")
+    monitor.filter(since="2100-01-01")
+    await until("filtered", lambda: not rows(monitor) and not monitor._said.value)
+    assert monitor._panel.run is not None
+    assert monitor._panel.run["runId"] == run_id
+    assert "deleted" not in monitor._panel._said.value
+
+
+async def test_more_runs_than_are_kept(
+    monitor: Monitor, session: Session, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more Runs than are kept, a status is asked of the server; without it, the newest ones are back."""
+    monkeypatch.setattr(monitoring, "MOST", 2)
+    await push(session, case, "a.txt", "fail")
+    await until("failed", lambda: list(rows(monitor).values()) == ["failed"])
+    for name in ("b.txt", "c.txt"):
+        await push(session, case, name)
+    await until("two are kept", lambda: list(rows(monitor).values()) == ["done", "done"])
+    assert monitor._place.value == "1–2 of 2+"
+    monitor.only(["failed"])
+    await until("asked", lambda: list(rows(monitor).values()) == ["failed"])
+    monitor.only([])
+    await until("back", lambda: list(rows(monitor).values()) == ["done", "done"])
 
 
 async def test_lineage_of_the_chosen(monitor: Monitor, session: Session, case: str) -> None:
