@@ -15,9 +15,9 @@ import ipywidgets as widgets
 
 from knit_lab.display.html import COLOURS
 from knit_lab.graph.framing import READABLE, framed
-from knit_lab.graph.layout import Box, cut, laid_out, lines_of
+from knit_lab.graph.layout import Box, cut, laid_out, lines_of, statuses
 from knit_lab.graph.model import Graph, Node
-from knit_lab.graph.picture import GREY, HUES, ROOT_FILL, statuses
+from knit_lab.graph.picture import GREY, HUES, ROOT_FILL
 
 WIDTH = 660.0
 """About as many pixels as a canvas is wide in a notebook; only the browser knows how many."""
@@ -187,7 +187,8 @@ STYLE: list[dict[str, Any]] = [
         "selector": "edge",
         "style": {
             "width": 1.3, "line-color": "#8c959f", "target-arrow-color": "#8c959f", "target-arrow-shape": "triangle",
-            "curve-style": "bezier", "font-size": 9, "color": "#424a53",
+            "curve-style": "bezier", "source-endpoint": "0 50%", "target-endpoint": "0 -50%",
+            "font-size": 9, "color": "#424a53",
             "text-background-color": "#ffffff", "text-background-opacity": 0.9, "text-background-padding": "2px",
             "text-background-shape": "round-rectangle",
         },

@@ -14,6 +14,7 @@ from knit_lab.components.cytoscape import Canvas
 from knit_lab.components.details import Details
 from knit_lab.graph import drawing, elements, picture
 from knit_lab.graph.exploring import BUDGET, MOST, Explored, taken_out
+from knit_lab.graph.layout import statuses
 from knit_lab.graph.model import Graph, Kind, Node
 from knit_lab.graph.views import GraphView, LineageView
 from knit_lab.session import Session
@@ -391,7 +392,7 @@ _FULL = f"No more than {MOST} cards are shown at once; hide some first."
 
 
 def _line(node: Node) -> str:
-    return parts.one_line(" ".join([node.title, picture.statuses(node), *node.lines[:1]]))
+    return parts.one_line(" ".join([node.title, statuses(node), *node.lines[:1]]))
 
 
 def _toggle(text: str, tooltip: str, value: bool) -> Any:

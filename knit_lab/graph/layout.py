@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from knit_lab.display.html import MARKS
 from knit_lab.graph.model import Graph, Node
 from knit_server.wire.graphs import local_time
 
@@ -55,8 +56,14 @@ def cut(text: str) -> str:
 def size(node: Node) -> tuple[float, float]:
     """Return the width and height of a card."""
     lines = lines_of(node)
-    longest = max([len(node.title) + 13, *map(len, lines)])
-    return 24 + _CHAR * min(longest, _WIDEST), 26 + _LINE * len(lines)
+    longest = max([len(node.title) + 3 + len(statuses(node)), *map(len, lines)])
+    return 24 + _CHAR * longest, 26 + _LINE * len(lines)
+
+
+def statuses(node: Node) -> str:
+    """Return the statuses of a card as marks and words, with how many of each if it is a group."""
+    counted = ((word, f" {count}" if node.is_group else "") for word, count in node.statuses.items())
+    return " ".join(f"{MARKS.get(word, '•')} {word}{count}" for word, count in counted)
 
 
 def laid_out(graph: Graph) -> Layout:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
-from knit_lab.display.html import COLOURS, MARKS, escape
-from knit_lab.graph.layout import Box, Point, cut, laid_out, lines_of
+from knit_lab.display.html import COLOURS, escape
+from knit_lab.graph.layout import Box, Point, cut, laid_out, lines_of, statuses
 from knit_lab.graph.model import Graph, Kind, Node
 
 Ways = Mapping[tuple[str, str], Sequence[Point]]
@@ -72,11 +72,10 @@ def _labels(graph: Graph, ways: Ways) -> Iterator[str]:
         at_target = len(graph.up.get(target, ())) < len(graph.down.get(source, ()))
         (x1, y1), (x2, y2) = (way[-1], way[-2]) if at_target else (way[0], way[1])
         share = 0.35
-        yield _element(
-            "text", cut(", ".join(labels)), x=x1 + (x2 - x1) * share**2, y=y1 + (y2 - y1) * share + 3,
-            text_anchor="middle", font_size=9, fill=GREY, paint_order="stroke", stroke="#fff", stroke_width=3,
-            stroke_opacity=0.85,
-        )  # fmt: skip
+        x, y, written = x1 + (x2 - x1) * share**2, y1 + (y2 - y1) * share, cut(", ".join(labels))
+        width = 5.2 * len(written) + 4  # pixels of so many characters of 9 px
+        yield _element("rect", x=x - width / 2, y=y - 7, width=width, height=13, rx=3, fill="#fff", fill_opacity=0.9)
+        yield _element("text", written, x=x, y=y + 3, text_anchor="middle", font_size=9, fill="#424a53")
 
 
 def _card(node: Node, box: Box) -> Iterator[str]:
@@ -91,7 +90,7 @@ def _card(node: Node, box: Box) -> Iterator[str]:
     )  # fmt: skip
     yield _element("rect", x=x, y=y, width=5, height=height, rx=2, fill=hue)
     yield _element("text", node.title, x=x + 12, y=y + 16, font_weight="bold", fill="#1f2328")
-    colour = COLOURS.get(node.status, "#57606a")
+    colour = "#57606a" if len(node.statuses) > 1 else COLOURS.get(node.status, "#57606a")
     yield _element("text", statuses(node), x=x + width - 8, y=y + 16, text_anchor="end", fill=colour)
     for at, line in enumerate(lines_of(node)):
         yield _element("text", line, x=x + 12, y=y + 32 + 15 * at, fill="#424a53")
@@ -101,12 +100,6 @@ def _card(node: Node, box: Box) -> Iterator[str]:
         below = y + height + 11
         yield _element("text", f"▾ {node.more_down}", x=box.x, y=below, text_anchor="middle", font_size=9, fill=GREY)
     yield "</g>"
-
-
-def statuses(node: Node) -> str:
-    """Return the statuses of a card as marks and words, with how many of each if it is a group."""
-    counted = ((word, f" {count}" if node.is_group else "") for word, count in node.statuses.items())
-    return " ".join(f"{MARKS.get(word, '•')} {word}{count}" for word, count in counted)
 
 
 def _element(tag: str, text: str | None = None, /, **attributes: str | float) -> str:

@@ -11,6 +11,7 @@ from knit_lab.display.shown import Shown
 from knit_lab.graph import drawing, picture, plans
 from knit_lab.graph.elements import condensed, in_full, of_lineage, of_plan_graph
 from knit_lab.graph.exploring import BUDGET, Explored
+from knit_lab.graph.layout import statuses
 from knit_lab.graph.model import Graph
 from knit_server.client.api import Depth
 from knit_server.domain.errors import InvalidInput, Unsupported
@@ -129,7 +130,7 @@ class LineageView(GraphView):
         if len(self.cards) <= MOST_LINES:
             return text.lineage(in_full(self.outline))
         counted = [f"{len(self.outline['runs'])} Runs and {len(self.outline['data'])} Data around {self.cards.root}"]
-        counted += [" ".join([node.title, *node.lines, picture.statuses(node)]) for node in self.overview.nodes]
+        counted += [" ".join([node.title, *node.lines, statuses(node)]) for node in self.overview.nodes]
         return "\n".join("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
                          for line in counted)  # fmt: skip
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from lab_page import LabPage
 from playwright.sync_api import expect
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+import filled  # found by the line above: tests are no packages
 
 CHAIN = """
 import knit_lab as knit
@@ -45,4 +52,25 @@ def test_plan_graph_in_the_dark(lab: LabPage, case: str) -> None:
     plan = {"image": "act:1", "args": ["copy", "/in/raw", "/out/made"], "inputs": {"/in/raw": f"{case}-d"}}
     lab.run_cell(f"knit.plan(**{plan!r}, outputs={{'/out/made': '{case}-e'}}).apply()")
     lab.until("the new Plan appears", lambda: len(lab.nodes()) == len(cards) + 1)
+    assert not lab.errors
+
+
+def test_very_many_runs(lab: LabPage) -> None:
+    """A lineage of 900 Runs opens as a few cards with counts; a group opens in steps, and what failed comes first."""
+    made = filled.fill(lab.jupyter.home / "knit.db", 900)
+    lab.open(
+        "import knit_lab as knit\nexplorer = knit.data[" + repr(made.settings) + "].lineage().explore()\nexplorer",
+        name="many.ipynb",
+    )
+    cards = lab.wait_for_graph(least=7)
+    assert len(cards) < 12
+    group = next(each for each in cards if "300 Runs" in lab.node(each)["data"]["label"])
+    assert "✖ failed 6" in lab.node(group)["data"]["label"]
+    lab.click_node(group)
+    lab.page.get_by_role("button", name="Take some out").click()
+    lab.until("members stand alone", lambda: len(lab.nodes()) == len(cards) + 12)
+    lab.wait_for_graph()
+    alone = [each for each in lab.nodes() if each not in cards]
+    assert sum("failed" in lab.node(each)["data"]["label"] for each in alone) == 6
+    lab.screenshot("graph-many-runs")
     assert not lab.errors
