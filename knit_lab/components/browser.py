@@ -172,7 +172,8 @@ class DataBrowser(widgets.VBox):  # type: ignore[misc]
             self.refresh()
 
     def _draw(self) -> None:
-        self._count.value = f'<span role="status" style="color:{parts.FAINT}">{self.found.words}</span>'
+        words = self.found.words if self.found.rows else ""  # of none the table itself says it
+        self._count.value = f'<span role="status" style="color:{parts.FAINT}">{words}</span>'
         self.table.empty = self.found.words
         self.table.show([_row(each) for each in self.found.rows])
         parts.show(self._more, self.found.can_have_more)
