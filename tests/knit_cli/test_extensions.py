@@ -105,12 +105,12 @@ def test_killed(place: Place) -> None:
 def test_the_first_on_path(place: Place) -> None:
     """Of two programs the first counts; endings are no part of the name; only programs count."""
     (place.first / "knit-greet").mkdir()
-    (place.first / "knit-note").write_text("not executable")
+    (place.first / "knit-zebra").write_text("not executable")
     program(place.second, "knit-greet.exe", "#!/bin/sh\necho second\n")
     assert place.knit("greet").stdout == "second\n"
     program(place.first, "knit-greet.cmd", "#!/bin/sh\necho first\n")
     assert place.knit("greet").stdout == "first\n"
-    assert place.knit("note").stderr.startswith("usage error: unknown subcommand: note\n")
+    assert place.knit("zebra").stderr.startswith("usage error: unknown subcommand: zebra\n")
 
 
 def test_an_empty_entry_is_the_current_directory(place: Place) -> None:
