@@ -19,6 +19,8 @@ _TO_NOTEBOOK = re.compile(r"\]\(([\w-]+)\.ipynb\)")
 _STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
 _CELL_FILE = re.compile(r"/\S*/ipykernel_\d+/\d+\.py:\d+: ")  # where a warning comes from: a cell
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
+_PRE = re.compile(r"<pre.*?</pre>", re.DOTALL)
+_BLANK = re.compile(r"(?<=\n)[ \t]*(?=\n)")
 _FENCE = re.compile(r"^`{3,}", re.MULTILINE)
 
 
@@ -109,5 +111,6 @@ def _clean(text: str) -> str:
 
 
 def _on_one_block(html: str) -> str:
-    """Without blank lines and indents, which would end the block or make code of it."""
-    return "\n".join(line.strip() for line in html.splitlines() if line.strip())
+    """Without blank lines, which would end the block; within `<pre>` they hold an empty line."""
+    filled = _PRE.sub(lambda match: _BLANK.sub("&nbsp;", match[0]), html)
+    return "\n".join(line for line in filled.splitlines() if line.strip()).strip()

@@ -73,7 +73,9 @@ def test_tables() -> None:
     made = page(
         "x", shown(text__html="<div>\n<style scoped>\n  td {}\n</style>\n\n    <b>1</b>\n</div>", text__plain="1")
     ).text
-    assert "\n\n<div>\n<b>1</b>\n</div>\n" in made
+    assert "\n\n<div>\n    <b>1</b>\n</div>\n" in made
+    code = page("x", shown(text__html="<div><pre>a:\n\n  - b</pre>\n\n</div>")).text
+    assert "<div><pre>a:\n&nbsp;\n  - b</pre>\n</div>" in code
     assert "```text\n1\n```" in page("x", shown(text__plain="1")).text
     assert "text" not in page("x", shown(text__plain=" \n")).text.partition("x\n```")[2]
 
