@@ -27,7 +27,6 @@ REPAINT, REFETCH = 0.25, 2.0
 STRANGERS = 8
 """New Runs that are looked at one by one, whether they belong to the graph; for more it is fetched anew."""
 TALL = 980
-_NEVER = frozenset({"open", "lost"})
 
 
 class Explorer(widgets.VBox):  # type: ignore[misc]
@@ -160,7 +159,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         """Take changes: statuses from the events themselves; only a graph that may have grown is fetched anew."""
         strangers = []
         for event in events:
-            if event.kind in _NEVER:
+            if event.kind in ("open", "lost"):
                 continue
             if event.kind == "run" and isinstance(self._view, LineageView):
                 run_id, told = str(event.data.get("runId")), str(event.data.get("status", ""))

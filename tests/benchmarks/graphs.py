@@ -42,7 +42,7 @@ def opening() -> Table:
         opened, whole = _best(lambda: Explorer(session, LineageView(session, root)))
         assert len(opened.explored.shown) < 60
         table.add("all of it: the explorer", whole)
-        table.add("and a change of a status", _best(lambda: opened.changed([_event(outline["runs"][0]["runId"])]))[1])
+        table.add("and a change of a status", _best(lambda: opened.changed([_event(outline["runs"][-1]["runId"])]))[1])
         session.changes.close()
     return table
 
