@@ -306,7 +306,9 @@ class TestFromTheBrowser:
         assert [each["path"] for each in form.data.files if each["kind"] == "file"] == ["a.txt", "sub/b.txt"]
         assert form.data.tags == (case,)
 
-    @pytest.mark.parametrize(("packed", "said"), [(b"no archive", "no sound gzip"), (archive(), "")])
+    @pytest.mark.parametrize(
+        ("packed", "said"), [(b"no archive", "no sound gzip"), (archive(), "")], ids=["junk", "whole"]
+    )
     async def test_a_broken_archive(self, form: PushForm, packed: bytes, said: str) -> None:
         """An archive that is none, or an empty one, is refused."""
         browser = Browser(form)
