@@ -29,7 +29,7 @@ _ARROWHEAD = (
 def svg(graph: Graph) -> str:
     """Return the picture."""
     places, ways = laid_out(graph)
-    frame = _frame(places)
+    frame = _frame(places, ways)
     head = _open(
         "svg", xmlns="http://www.w3.org/2000/svg", viewBox=" ".join(f"{each:.0f}" for each in frame),
         width=frame[2], height=frame[3], style="max-width:100%;height:auto", font_family=_FONT, font_size=11,
@@ -40,15 +40,15 @@ def svg(graph: Graph) -> str:
     return "".join([head, title, _ARROWHEAD, *_arrows(ways), *cards, *_labels(graph, ways), "</svg>"])
 
 
-def _frame(places: Mapping[str, Box]) -> tuple[float, float, float, float]:
-    """Return left, top, width and height of all cards with a margin."""
+def _frame(places: Mapping[str, Box], ways: Ways) -> tuple[float, float, float, float]:
+    """Return left, top, width and height of all cards and arrows with a margin."""
     if not places:
         return (0, 0, 1, 1)
-    left = min(box.x - box.width / 2 for box in places.values()) - _MARGIN
-    top = min(box.y - box.height / 2 for box in places.values()) - _MARGIN
-    right = max(box.x + box.width / 2 for box in places.values()) + _MARGIN
-    bottom = max(box.y + box.height / 2 for box in places.values()) + _MARGIN
-    return left, top, right - left, bottom - top
+    xs = [x for way in ways.values() for x, _ in way]
+    xs += [box.x + sign * box.width / 2 for box in places.values() for sign in (-1, 1)]
+    ys = [box.y + sign * box.height / 2 for box in places.values() for sign in (-1, 1)]
+    left, top = min(xs) - _MARGIN, min(ys) - _MARGIN
+    return left, top, max(xs) + _MARGIN - left, max(ys) + _MARGIN - top
 
 
 def _arrows(ways: Ways) -> Iterator[str]:

@@ -16,7 +16,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-_LEFT_OUT = ("__pycache__", "__editable__.*", "*.pth", "*.egg-link")  # ways out of the environment, and what is remade
+_LEFT_OUT = ("__editable__.*", "*.pth", "*.egg-link")  # ways out of the environment
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EACCES, errno.ENOTSUP)
 
 
