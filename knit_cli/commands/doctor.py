@@ -146,8 +146,11 @@ def _images(knit: KnitClient, health: Json) -> Iterator[Finding]:
     if not missing:
         yield Finding("ok", "images", f"all {len(wanted)} of active Plans are there")
     for name in missing:
-        advice = f"knit image build -t {name} DIR, or knit image tag OTHER {name}; or knit plan active no PLAN_ID"
-        yield Finding("warn", "images", f"{name} of an active Plan is not there: its Runs wait", advice)
+        advice = (
+            f"knit image build -t {name} DIR, knit image load FILE, or knit image tag OTHER {name}; "
+            "then knit run retry those that failed; or knit plan active no PLAN_ID"
+        )
+        yield Finding("warn", "images", f"{name} of an active Plan is not there: its Runs fail", advice)
 
 
 def _server(knit: KnitClient, health: Json) -> Iterator[Finding]:

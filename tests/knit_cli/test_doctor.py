@@ -102,7 +102,8 @@ def test_missing_images(ready, server) -> None:
     server.on("GET /images", [])
     result = ready("doctor")
     assert result.code == 0
-    assert "warn  images    lab/gif:1 of an active Plan is not there: its Runs wait -> knit image build" in result.out
+    assert "warn  images    lab/gif:1 of an active Plan is not there: its Runs fail -> knit image build" in result.out
+    assert all(told in result.out for told in ("knit image load FILE", "knit run retry"))
     assert dict(next(each.query for each in server.asked if each.path == "/plans")) == {"active": "true"}
 
 
