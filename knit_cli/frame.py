@@ -14,7 +14,8 @@ import click
 
 from knit_cli import ids
 from knit_cli.words import Words, likely
-from knit_server.domain.errors import InvalidInput
+from knit_server.domain.errors import InvalidInput, KnitError, NotFound
+from knit_server.domain.ids import LEAST
 
 if TYPE_CHECKING:
     from knit_cli.hosting import Host
@@ -101,9 +102,17 @@ class Command(click.Command):
         return super().parse_args(ctx, words.canonical())
 
     def invoke(self, ctx: click.Context) -> object:
-        """Complete the ids that were given for short, then run."""
+        """Complete the ids that were given for short, then run. One that was too short for it is told if it fails."""
         ids.complete(self, ctx)
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except KnitError as err:
+            if not (isinstance(err, NotFound) or isinstance(err.__cause__, NotFound)):
+                raise
+            if not (short := ids.too_short(self, ctx)):
+                raise
+            told = f"The beginning of an id has at least {LEAST} characters, not {', '.join(short)}."
+            raise KnitError(err.reason, advice=told, see=err.see) from err
 
 
 class Lazy(NamedTuple):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from knit_server.domain.ids import is_short
+from knit_server.domain.ids import LEAST, is_short, span
 
 KINDS = {"KNIT_ID": "data", "PLAN_ID": "plan", "RUN_ID": "run", "ID": ""}
 """The kind of an id, by the word that stands for it in help pages; `ID` may be of any kind."""
@@ -33,6 +33,15 @@ def complete(command: click.Command, ctx: click.Context) -> None:
             ctx.params[name] = _whole(kind, value)
         elif isinstance(value, tuple) and any(is_short(str(each)) for each in value):
             ctx.params[name] = tuple(_whole(kind, str(each)) for each in value)
+
+
+def too_short(command: click.Command, ctx: click.Context) -> list[str]:
+    """Return the words given for ids that would be beginnings of ids if they were longer."""
+    given: list[str] = []
+    for parameter in command.params:
+        if kind_of(parameter) is not None and (value := ctx.params.get(parameter.name or "")):
+            given += [value] if isinstance(value, str) else map(str, value)
+    return [word for word in given if 0 < len(word) < LEAST and span(word) is not None]
 
 
 def _whole(kind: str, word: str) -> str:

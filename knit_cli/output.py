@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Collection
 from typing import IO
 
 import click
@@ -78,6 +79,14 @@ def first_line(text: str) -> str:
 
 def _shown(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
+
+
+def idle(*wanted: Collection[object]) -> bool:
+    """Say so if no change is asked for."""
+    if any(wanted):
+        return False
+    log("Nothing to do.")
+    return True
 
 
 def log(message: str) -> None:

@@ -113,12 +113,18 @@ def plans(found: Rows, now: int, wide: bool) -> Table:
         if (log := each.get("log")) is not None:
             outputs.append("log" + (f" {_joined(log['tags'])}" if wide else ""))
         row = (
-            each["planId"] if wide else each["planId"][:SHORT], "yes" if each["active"] else "no", _image(each),
+            each["planId"] if wide else each["planId"][:SHORT], _activity(each), _image(each),
             " + ".join(_mounts(each["inputs"], wide)), " + ".join(outputs),
         )  # fmt: skip
         resources = ", ".join(f"{key}={value}" for key, value in (each.get("resources") or {}).items())
         rows.append((*row, resources, _joined(each.get("annotations") or ())) if wide else row)
     return Table((*heads, "RESOURCES", "ANNOTATIONS") if wide else heads, rows, names)
+
+
+def _activity(plan: Mapping[str, Any]) -> str:
+    if plan.get("archived"):
+        return "archived"
+    return "yes" if plan["active"] else "no"
 
 
 def _mounts(mounts: Iterable[Mapping[str, Any]], wide: bool) -> list[str]:
@@ -291,6 +297,7 @@ _WHOLE = ("ID", "MADE", "STATUS", "UPDATED", "EXIT", "ACTIVE", "PLAN", "DIGEST",
 _STYLES = {
     "done": "green", "failed": "red", "running": "cyan", "starting": "cyan", "completing": "cyan", "aborting": "yellow",
     "waiting": "yellow", "ready": "yellow", "deactivated": "dim", "no": "dim",
+    "archived": "dim",
 }  # fmt: skip
 
 

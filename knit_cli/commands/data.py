@@ -73,6 +73,8 @@ def tag(knit_id: str, add: tuple[str, ...], remove: tuple[str, ...], remove_key:
         key = tags.parse(text).key
         if key.startswith(tags.SYSTEM_PREFIX):
             raise frame.usage(f"tag key {key} is reserved for system tags")
+    if output.idle(added, removed, remove_key):
+        return
     with session.connected() as knit:
         output.log(f"tagging to knit#id:{knit_id}")
         with session.refused("tagging data is rejected by server (status code = {code})"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 import click
 
@@ -22,7 +22,7 @@ from knit_server.domain.errors import InvalidInput
 def resource(plan_id: str, set: tuple[str, ...], unset: tuple[str, ...]) -> None:  # noqa: A002 - the flag's name
     """Change them; the Plan goes to stdout as JSON, indented by 2 and without a newline, as scripts know it."""
     amounts = dict(_amount(word) for word in set)
-    if _idle(amounts, unset):
+    if output.idle(amounts, unset):
         return
     with session.connected() as knit, session.refused(f"planId:{plan_id} cannot be updated"):
         plan = knit.edit_resources(plan_id, set=amounts, unset=[name.strip() for name in unset])
@@ -42,7 +42,7 @@ def resource(plan_id: str, set: tuple[str, ...], unset: tuple[str, ...]) -> None
 def annotate(plan_id: str, add: tuple[str, ...], remove: tuple[str, ...], remove_key: tuple[str, ...]) -> None:
     """Change them; the Plan goes to stdout as JSON."""
     added, removed = _annotations("--add", add), _annotations("--remove", remove)
-    if _idle(added, removed, remove_key):
+    if output.idle(added, removed, remove_key):
         return
     with session.connected() as knit, session.refused(f"planId:{plan_id} cannot be updated"):
         plan = knit.edit_annotations(
@@ -81,14 +81,6 @@ def archive(plan_id: str, undo: bool) -> None:
     """Archive; the Plan goes to stdout as JSON."""
     with session.connected() as knit, session.refused(f"planId:{plan_id} cannot be updated"):
         output.print_json(knit.archive_plan(plan_id, undo=undo))
-
-
-def _idle(*wanted: Collection[object]) -> bool:
-    """Say so if nothing is asked for."""
-    if any(wanted):
-        return False
-    output.log("Nothing to do.")
-    return True
 
 
 def _amount(word: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,9 @@ from knit_server.domain.retries import DEFAULT_ON, RetryPolicy
 
 if TYPE_CHECKING:
     from knit_server.wire.shapes import Json
+
+_FIELD = re.compile(r"^retry\.(tries|wait|on)\b")
+"""What a plan file calls the flags of `knit plan retry`."""
 
 
 @click.command(
@@ -75,9 +79,12 @@ def _policy(tries: str | None, wait: str | None, on: tuple[str, ...]) -> RetryPo
         raise frame.usage(f"--tries takes a number, not {tries!r}")
     try:
         pause = 0 if wait is None else times.parse_duration(wait)
+    except InvalidInput as err:
+        raise frame.usage(f"--wait: {err}") from err
+    try:
         return retries.check_policy(RetryPolicy(tries=int(tries), wait=pause, on=on or DEFAULT_ON))
     except InvalidInput as err:
-        raise frame.usage(str(err)) from err
+        raise frame.usage(_FIELD.sub(r"--\1", str(err))) from err
 
 
 def _shown(details: Json) -> Json:

@@ -194,6 +194,20 @@ def retry(run: Run, now: int, *, active: bool, users: Sequence[RunId] = ()) -> R
     return replace(again, attempt=run.attempt + 1, exit=None)
 
 
+def refuse_idle_stop(run: Run, *, keep: bool) -> None:
+    """Raise `InvalidTransition` if there is nothing that a user could stop, or with `keep`, nothing to keep of it."""
+    if run.status in TERMINAL:
+        raise InvalidTransition(
+            f"Run {run.run_id} has ended already: it is {run.status.value}",
+            advice=f"Try it again: knit run retry {run.run_id}; or delete it: knit run rm {run.run_id}",
+        )
+    if keep and run.status in (Status.DEACTIVATED, Status.WAITING):
+        raise InvalidTransition(
+            f"Run {run.run_id} has not begun, it is {run.status.value}: there is nothing of it to keep",
+            advice=f"Let it fail: knit run stop --fail {run.run_id}; or delete it: knit run rm {run.run_id}",
+        )
+
+
 def refuse_retry_of_upload(run: Run, what: str = "upload") -> Conflict:
     """Return why an upload or import cannot be tried again: it has no program, and its bytes came from outside."""
     return Conflict(

@@ -90,12 +90,13 @@ def abort(ctx: Context, run_id: str) -> RunView:
 
 def tearoff(ctx: Context, run_id: str) -> RunView:
     """Stop a Run and keep what it made as its result. Raises `NotFound` or `InvalidTransition`."""
-    return _stop(ctx, run_id, lambda run: edges.complete(run, ctx.now(), Exit(0, "stopped by user")))
+    return _stop(ctx, run_id, lambda run: edges.complete(run, ctx.now(), Exit(0, "stopped by user")), keep=True)
 
 
-def _stop(ctx: Context, run_id: str, edge: Callable[[Run], Run]) -> RunView:
+def _stop(ctx: Context, run_id: str, edge: Callable[[Run], Run], *, keep: bool = False) -> RunView:
     with ctx.db.write() as tx:
         run = runs.lock(tx, run_id)
+        edges.refuse_idle_stop(run, keep=keep)
         stopped = edge(run)
         plan = plans.get(tx, run.plan_id)
         if plan.spec is None and stopped.status is Status.COMPLETING:
@@ -288,6 +289,11 @@ def open_log(ctx: Context, run_id: str) -> RunLog:
         run = runs.get(tx, run_id)
         plan = plans.get(tx, run.plan_id)
         log = next((each for each in data.made_by(tx, [run_id]).get(run_id, []) if each.path is None), None)
+    if plan.spec is None:
+        raise NotFound(
+            f"Run {run_id} is an {plan.origin}: no program ran, so there is no log",
+            advice=f"See what came in: knit run show {run_id}",
+        )
     if plan.log is None or log is None:
         raise NotFound(f"Run {run_id} has no log", advice="Its Plan keeps none; add `log:` to a Plan to keep it.")
     if run.status in (Status.DEACTIVATED, Status.WAITING, Status.READY):

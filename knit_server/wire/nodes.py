@@ -24,12 +24,21 @@ def first(text: str, source: str) -> yaml.Node | None:
 
     Raises `InvalidInput` with file, line and column.
     """
+    return first_of(text, source)[0]
+
+
+def first_of(text: str, source: str) -> tuple[yaml.Node | None, int | None]:
+    """Return the first document of `text` as `first` does, and the line where a second one begins, if one does.
+
+    What the others hold is not read: it need not even be YAML. An empty one at the end is none.
+    """
     import yaml
 
     try:
         loader = yaml.SafeLoader(text)
         try:
-            return loader.get_node() if loader.check_node() else None
+            node = loader.get_node() if loader.check_node() else None
+            return node, None if node is None else _next(loader)
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as err:
@@ -49,6 +58,18 @@ def first(text: str, source: str) -> yaml.Node | None:
         raise InvalidInput(f"{source}:{line}:{column}: {err.reason}", advice="Remove that character.") from err
     except RecursionError as err:
         raise InvalidInput(f"{source}: it is nested too deeply", advice="A few levels are all it needs.") from err
+
+
+def _next(loader: yaml.SafeLoader) -> int | None:
+    """Return the line where another document with something in it begins."""
+    import yaml
+
+    try:
+        node = loader.get_node() if loader.check_node() else None
+    except yaml.MarkedYAMLError as err:
+        mark = err.problem_mark or err.context_mark
+        return mark.line + 1 if mark else None
+    return None if node is None or is_null(node) else node.start_mark.line + 1
 
 
 class Reader:

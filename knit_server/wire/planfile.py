@@ -1,7 +1,7 @@
 """Plan files: YAML as people write it -> the JSON that `POST /plans` takes.
 
-Only the first document of a file counts. Unknown keys never fail, but are told: a misspelt key is a Plan that does
-something else than its author meant (docs/plan-files.md).
+Only the first document of a file counts; that there are more is told. Unknown keys never fail, but are told: a misspelt
+key is a Plan that does something else than its author meant (docs/plan-files.md).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from knit_server.domain.errors import Unsupported
 from knit_server.wire import planschema, requests
-from knit_server.wire.nodes import Reader, first, form, is_null
+from knit_server.wire.nodes import Reader, first_of, form, is_null
 from knit_server.wire.planschema import Kind
 from knit_server.wire.shapes import Json
 
@@ -26,11 +26,12 @@ def read(text: str, source: str) -> tuple[Json, list[str]]:
     Raises `InvalidInput` with file, line and column for what is no YAML, has a key twice or has the wrong form.
     What a Plan must be beyond its form is checked by the server.
     """
-    node = first(text, source)
+    node, another = first_of(text, source)
     reader = _PlanReader(source)
+    more = [] if another is None else [f"{source}:{another}: this document is ignored; only the first of a file counts"]
     if node is None or is_null(node):
-        return {}, [f"{source}: the file is empty"]
-    return reader.plan(node), reader.warnings
+        return {}, [f"{source}: the file is empty", *more]
+    return reader.plan(node), reader.warnings + more
 
 
 class _PlanReader(Reader):

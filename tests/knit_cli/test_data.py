@@ -101,6 +101,14 @@ def test_tag_keeps_stdout_empty(ready, server) -> None:
     }
 
 
+def test_tag_without_flags(ready, server) -> None:
+    """Without flags nothing is asked of the server, and that is no error."""
+    result = ready("data", "tag", ID)
+    assert (result.code, result.out) == (0, "")
+    assert result.err.endswith(" Nothing to do.\n")
+    assert server.asked == []
+
+
 def test_tag_refuses_system_tags(ready, server) -> None:
     """System keys are a usage error, before anything is sent."""
     result = ready("data", "tag", ID, "--add", "knit#id:x")

@@ -75,3 +75,27 @@ def test_every_id_of_every_command_is_known() -> None:
     named = [each for each in parameters if "_ID" in (getattr(each, "metavar", None) or "")]
     assert len(named) > 8
     assert [each.metavar for each in named if ids.kind_of(each) is None] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["run", "show", "16e"], "not 16e."),
+        (["run", "rm", "a"], "not a."),
+        (["data", "pull", "16E"], "not 16E."),
+        (["why", "16e", "b"], "not 16e, b."),
+    ],
+)
+def test_too_short(ready, server, words, told) -> None:
+    """A beginning that is too short is nothing that was looked up; where nothing is found, that is what is said."""
+    result = ready(*words)
+    assert result.code == 1
+    assert result.err.endswith(f"The beginning of an id has at least 4 characters, {told}\n")
+
+
+@pytest.mark.parametrize("word", ["r1", ID, "nothing"])
+def test_not_too_short(ready, server, word) -> None:
+    """Other words that lead to nothing, and other failures, are told as they are."""
+    assert "beginning of an id" not in ready("run", "show", word).err
+    server.on("GET /runs/16e", {"reason": "busy"}, status=503)
+    assert "beginning of an id" not in ready("run", "show", "16e").err

@@ -207,3 +207,10 @@ def test_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("knit_cli.output.binary_stdout", lambda: terminal)
         tables.show(runs(), "table", tables.runs)
         assert b"\x1b[31mfailed" in reader.read(4096)
+
+
+def test_plans_in_the_archive() -> None:
+    """They are told from those that are switched off, in both forms."""
+    archived = {**plans()[1], "archived": True}
+    for wide in (False, True):
+        assert tables.plans([archived], 0, wide).rows[0][1] == "archived"

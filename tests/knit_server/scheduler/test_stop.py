@@ -66,7 +66,7 @@ def test_stopping_twice(knit: World, stop: Callable[..., RunView]) -> None:
     with contextlib.suppress(Conflict):  # it may have ended meanwhile
         stop(knit.ctx, run_id)
     knit.until_ended()
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict, match=r"has ended already: it is (failed|done)"):
         stop(knit.ctx, run_id)
 
 
@@ -86,8 +86,9 @@ def test_abort_of_a_waiting_run(world: World) -> None:
 def test_tearoff_of_a_waiting_run(world: World) -> None:
     """There is nothing to keep of a Run that waits: a conflict, and it runs as if nobody had asked."""
     _, _, run_id = a_waiting_run(world)
-    with pytest.raises(Conflict, match="waiting"):
+    with pytest.raises(Conflict, match="has not begun, it is waiting: there is nothing of it to keep") as caught:
         runs.tearoff(world.ctx, run_id)
+    assert f"knit run stop --fail {run_id}; or delete it: knit run rm {run_id}" in str(caught.value)
     with scheduling(world.ctx):
         world.begun(run_id)
 

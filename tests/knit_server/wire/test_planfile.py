@@ -73,8 +73,13 @@ def test_unknown_keys_are_told() -> None:
 
 
 def test_only_the_first_document_counts() -> None:
-    """What follows `---` is not even parsed."""
-    assert planfile.read("image: a\n---\n[broken", "f") == ({"image": "a"}, [])
+    """What follows `---` need not be YAML, but is told: it may be another Plan. Nothing after `---` is nothing."""
+    told = "this document is ignored; only the first of a file counts"
+    assert planfile.read("image: a\n---\nimage: b\n", "f") == ({"image": "a"}, [f"f:3: {told}"])
+    assert planfile.read("image: a\nimagee: b\n---\n[broken", "f")[1][1:] == [f"f:4: {told}"]
+    assert planfile.read("---\n---\nimage: b", "f") == ({}, ["f: the file is empty", f"f:3: {told}"])
+    for end in ("---\n", "...\n", "--- # nothing\n...\n"):
+        assert planfile.read(f"image: a\n{end}", "f") == ({"image": "a"}, [])
 
 
 def test_anchors_and_merges() -> None:
