@@ -28,6 +28,12 @@ def runs(tx: Transaction, prefix: str, limit: int) -> list[str]:
     return _find(tx, tables.run, tables.run.c.run_id, prefix, limit, shown)
 
 
+def deleted_runs(tx: Transaction, prefix: str, limit: int) -> list[str]:
+    """Return ids of deleted Runs likewise, and of no others."""
+    gone = (tables.run.c.status == Status.INVALIDATED.value,)
+    return _find(tx, tables.run, tables.run.c.run_id, prefix, limit, gone)
+
+
 def _find(
     tx: Transaction, table: sa.Table, column: sa.Column[str], prefix: str, limit: int,
     where: Sequence[sa.ColumnElement[bool]] = (),

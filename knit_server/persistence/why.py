@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from knit_server.domain.ids import KnitId, PlanId, RunId
-from knit_server.domain.runs import Run, Status
+from knit_server.domain.runs import Assignment, Run, Status
 from knit_server.domain.tags import ID, Tags
 from knit_server.persistence import tables, tags
 from knit_server.persistence.batches import batched, possible
@@ -165,13 +165,19 @@ def cause(tx: Transaction, cause_id: str) -> tuple[str, str, int] | None:
 
 
 def receipts(
-    tx: Transaction, *, knit_id: str | None = None, plan_id: str | None = None, cause_id: str | None = None, limit: int
-) -> list[Filed]:
-    """Return the newest decisions about a Data, about a Plan, under a cause, or all of that together; newest first."""
+    tx: Transaction, *, knit_id: str | None = None, plan_id: str | None = None, cause_id: str | None = None,
+    taken: Sequence[Assignment] | None = None, limit: int,
+) -> list[Filed]:  # fmt: skip
+    """Return the newest decisions about a Data, about a Plan, under a cause, about the Data that a Run has `taken` at
+    the paths where it takes them, or all of that together; newest first.
+    """
     table = tables.decision
     query = sa.select(table, tables.cause.c.kind).select_from(table.join(tables.cause))
     for column, wanted in ((table.c.knit_id, knit_id), (table.c.plan_id, plan_id), (table.c.cause_id, cause_id)):
         query = query if wanted is None else query.where(column == wanted)
+    if taken is not None:
+        places = [(each.knit_id, each.path) for each in taken]
+        query = query.where(sa.tuple_(table.c.knit_id, table.c.path).in_(places))
     rows = tx.execute(query.order_by(table.c.seq.desc()).limit(limit))
     return [Filed(at=row.at, event=row.kind, decision=decided(row)) for row in rows]
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from knit_server.domain import notes
 from knit_server.domain.errors import KnitError
 from knit_server.domain.runs import Run, Status
 from knit_server.domain.views import RunView
@@ -92,9 +93,9 @@ class Telling:
         """Say who refused and why, and wait a while, longer each time; not after the Run has moved or `ended`."""
         count = self._host.refusals[self._run_id] = self._host.refusals.get(self._run_id, 0) + 1
         pause = self._host.retry_after * 2.0 ** (min(count, _DOUBLINGS) - _DOUBLINGS + 1)
-        text = f"{refusal}; tried again after {pause:.2g} s"
-        log.warning("Run %s waits: %s", self._run_id, text)
+        log.warning("Run %s waits: %s; tried again after %.2g s", self._run_id, refusal, pause)
         with contextlib.suppress(KnitError):
+            text = notes.held_by_hook(str(refusal), pause, self._host.ctx.now())
             lifecycle.note(self._host.ctx, self._run_id, text)
         moved = asyncio.ensure_future(self._moved.wait())
         others = [] if ended is None else [asyncio.ensure_future(ended)]

@@ -14,13 +14,14 @@ from dataclasses import replace
 from knit_server.domain import why as rules
 from knit_server.domain.data import Data
 from knit_server.domain.errors import InvalidInput, KnitError, NotFound
+from knit_server.domain.ids import is_short
 from knit_server.domain.plans import Plan
-from knit_server.domain.runs import TERMINAL, Run, Status
+from knit_server.domain.runs import TERMINAL, Assignment, Run, Status
 from knit_server.domain.tags import Tags
 from knit_server.domain.why import Explanation, Happened, Made, Receipt, Room
 from knit_server.domain.why.points import At
 from knit_server.executors.base import AttemptId
-from knit_server.persistence import Transaction, data, plans, runs, tags
+from knit_server.persistence import Transaction, data, plans, prefixes, runs, tags
 from knit_server.persistence import why as rows
 from knit_server.service import lifecycle
 from knit_server.service.context import Context
@@ -42,12 +43,13 @@ _STARTED = (Status.STARTING, Status.RUNNING, Status.COMPLETING, Status.ABORTING)
 def why(ctx: Context, what: str, plan_id: str | None = None) -> Explanation:
     """Explain a Data, a Plan or a Run, whichever has the id; with `plan_id`, a Data with regard to that Plan alone.
 
+    Deleted Runs, which no list shows, are known by the beginning of their id, too.
     Raises `NotFound`, or `InvalidInput` if `plan_id` is given and the first id is no Data's.
     """
     with ctx.db.read() as tx:
         if (found := data.many(tx, [what]).get(what)) is not None:
             return _data(tx, found, None if plan_id is None else plans.get(tx, plan_id))
-        run, plan = runs.many(tx, [what]).get(what), plans.many(tx, [what]).get(what)
+        run, plan = runs.many(tx, [what]).get(what) or _deleted(tx, what), plans.many(tx, [what]).get(what)
         if run is None and plan is None:
             raise NotFound(
                 f"there is no Data, Plan or Run {what}",
@@ -66,11 +68,19 @@ def why(ctx: Context, what: str, plan_id: str | None = None) -> Explanation:
     return rules.explain_run(replace(facts, has_image=_has_image(ctx, facts.plan), log=_last_lines(ctx, facts)))
 
 
+def _deleted(tx: Transaction, beginning: str) -> Run | None:
+    """Return the one deleted Run whose id begins so; whole ids of others begin nothing else."""
+    if not is_short(beginning):
+        return None
+    found = prefixes.deleted_runs(tx, beginning, 2)
+    return runs.get(tx, found[0]) if len(found) == 1 else None
+
+
 # --- a Data -----------------------------------------------------------------------------------------------------------
 
 
 def _data(tx: Transaction, found: Data, plan: Plan | None) -> Explanation:
-    considered = plans.every(tx) if plan is None else [plan]
+    considered = plans.every(tx, archived=True) if plan is None else [plan]
     uses = functools.cache(lambda tag: tags.uses(tx, tag, at_most=_USES))  # many inputs share few tags
     survey = rules.survey(found, considered, uses, every_input=plan is not None)
     made = _by_input(rows.taking(tx, found.knit_id))
@@ -120,12 +130,13 @@ def _run_facts(ctx: Context, tx: Transaction, run: Run) -> rules.RunFacts:
     plan, execution = plans.get(tx, run.plan_id), runs.execution(tx, run.run_id)
     event = rows.cause(tx, run.cause) if run.cause is not None else None
     until = rows.leased_until(tx, run.run_id)
+    taken = runs.inputs_of(tx, [run.run_id]).get(run.run_id, ())
     made = sorted(data.made_by(tx, [run.run_id]).get(run.run_id, []), key=lambda each: each.path is None)
     return rules.RunFacts(
         run=run,
         plan=plan,
         cause=None if event is None else Happened(kind=event[0], subject=event[1], at=event[2]),
-        sources=_sources(tx, run),
+        sources=_sources(tx, taken),
         ahead=rows.ahead_of(tx, run) if run.status is Status.WAITING else 0,
         room=_room(ctx, tx, plan),
         attended=run.status not in _STARTED or (until is not None and until >= ctx.now()),
@@ -136,13 +147,13 @@ def _run_facts(ctx: Context, tx: Transaction, run: Run) -> rules.RunFacts:
         tries=execution.tries or 0,
         again_at=execution.again_at,
         made=tuple(each.knit_id for each in made),
-        receipts=_receipts(tx, cause_id=run.cause, plan_id=run.plan_id) if run.cause is not None else (),
+        receipts=_receipts(tx, cause_id=run.cause, plan_id=run.plan_id, taken=taken) if run.cause is not None else (),
     )
 
 
-def _sources(tx: Transaction, run: Run) -> tuple[rules.Source, ...]:
+def _sources(tx: Transaction, assigned: Sequence[Assignment]) -> tuple[rules.Source, ...]:
     """Return which Data a Run takes, and the Runs that made them."""
-    taken = runs.inputs_of(tx, [run.run_id]).get(run.run_id, ())[:_INPUTS]
+    taken = assigned[:_INPUTS]
     given = data.many(tx, [each.knit_id for each in taken])
     makers = runs.many(tx, [each.run_id for each in given.values()])
     known = plans.many(tx, [each.plan_id for each in makers.values()])
@@ -227,9 +238,10 @@ def _nearest(tx: Transaction, asked: Tags) -> Sequence[Data]:
 
 
 def _receipts(
-    tx: Transaction, *, knit_id: str | None = None, plan_id: str | None = None, cause_id: str | None = None
-) -> tuple[Receipt, ...]:
-    filed = rows.receipts(tx, knit_id=knit_id, plan_id=plan_id, cause_id=cause_id, limit=_RECEIPTS)
+    tx: Transaction, *, knit_id: str | None = None, plan_id: str | None = None, cause_id: str | None = None,
+    taken: Sequence[Assignment] | None = None,
+) -> tuple[Receipt, ...]:  # fmt: skip
+    filed = rows.receipts(tx, knit_id=knit_id, plan_id=plan_id, cause_id=cause_id, taken=taken, limit=_RECEIPTS)
     return tuple(
         Receipt(
             at=each.at, event=each.event, reason=each.decision.reason, knit_id=each.decision.knit_id,

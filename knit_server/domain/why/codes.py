@@ -25,6 +25,7 @@ class Code(enum.Enum):
     CAUSED = "caused"
     MADE_BY = "made-by"
     WAITING_FOR_ROOM = "waiting-for-room"
+    HELD_BY_HOOK = "held-by-hook"
     TOO_LARGE = "too-large"
     IMAGE_MISSING = "image-missing"
     RUNNING = "running"
@@ -56,6 +57,7 @@ MEANINGS: Mapping[Code, str] = {
     Code.CAUSED: "the outside event that the Run goes back to, and how many Runs lie between",
     Code.MADE_BY: "the Run that made a Data that the Run takes",
     Code.WAITING_FOR_ROOM: "the Run waits until cores and memory are free, and for the Runs before it",
+    Code.HELD_BY_HOOK: "a lifecycle hook does not let the Run go on; it is asked again",
     Code.TOO_LARGE: "the Plan asks for more than the machine has",
     Code.IMAGE_MISSING: "the Plan's image is not on this server",
     Code.RUNNING: "the program runs or is being started, or an upload comes in",

@@ -75,7 +75,8 @@ def survey(data: Data, plans: Sequence[Plan], uses: Callable[[Tag], int], *, eve
 
     Near are the inputs for which it lacks one tag and has another, or a tag that looks like the missing one. Those it
     was probably meant for come first, then those with which it shares the rarest tag; `uses` says how many Data carry
-    one. Other inputs of a Plan that it fits are left out. With `every_input` all that it does not fit are near.
+    one. Other inputs of a Plan that it fits are left out. With `every_input` all that it does not fit are near. Plans
+    in the archive count only for a Data that fits no other, and are never near.
     """
     fits, near = [], []
     for plan in plans:
@@ -83,8 +84,10 @@ def survey(data: Data, plans: Sequence[Plan], uses: Callable[[Tag], int], *, eve
             gap = missing(asked, data)
             if gap == ():
                 fits.append((plan, asked))
-            elif gap and (every_input or _is_near(asked, gap, data.tags)):
+            elif gap and (every_input or (not plan.archived and _is_near(asked, gap, data.tags))):
                 near.append(Near(plan=plan, input=asked, gap=gap))
+    if any(not plan.archived for plan, _ in fits):
+        fits = [each for each in fits if not each[0].archived]
     if is_lost(data):  # no tag helps it
         near.clear()
     if not every_input:  # what the Data does in a Plan that it fits is told already
@@ -151,7 +154,8 @@ def _outcome(facts: DataFacts, plan: Plan, asked: Input, made: Made) -> tuple[Co
         if other.path != asked.path and not facts.fitting.get((plan.plan_id, other.path))
     ]
     if plan.archived and not alive:
-        return Code.PLAN_ARCHIVED, "no Run, since the Plan is in the archive", None, ()
+        undo = command("knit", "plan", "archive", "--undo", plan.plan_id)
+        return Code.PLAN_ARCHIVED, "no Run, since the Plan is in the archive", undo, ()
     if alive and not plan.active and Status.DEACTIVATED in alive:
         switch = command("knit", "plan", "active", "yes", plan.plan_id)
         return Code.PLAN_INACTIVE, f"{counted(made)}; the Plan is switched off", switch, ()

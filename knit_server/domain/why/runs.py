@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from knit_server.domain import times
+from knit_server.domain import notes, times
 from knit_server.domain.ids import KnitId
 from knit_server.domain.plans import IMPORTED, Plan
-from knit_server.domain.runs import ABORTED_BY_USER, STUCK, TIMED_OUT, VANISHED, Exit, Run, Status
+from knit_server.domain.runs import ABORTED_BY_USER, DELETABLE, STUCK, TIMED_OUT, VANISHED, Exit, Run, Status
 from knit_server.domain.why.codes import Code
 from knit_server.domain.why.plans import obstacles, switched_off
 from knit_server.domain.why.points import (
@@ -94,12 +94,37 @@ def _state(facts: RunFacts) -> list[Point]:
         off = switched_off(facts.plan)
         return [*([off] if off else []), *obstacles(facts.plan, facts.room, has_image=facts.has_image)]
     if status in (Status.WAITING, Status.READY):
-        return [*obstacles(facts.plan, facts.room, has_image=facts.has_image), _queue(facts)]
+        return [*obstacles(facts.plan, facts.room, has_image=facts.has_image), *_wait(facts)]
     if status in (Status.DONE, Status.FAILED):
         return [*_image_is_gone(facts), _end(facts)]
     if status is Status.INVALIDATED:
         return [Point(code=Code.DELETED, text="it was deleted; its combination of Data does not run again by itself")]
-    return [_work(facts)]
+    held = _hook(facts) if facts.attended else None
+    return [_work(facts)] if held is None else [held]
+
+
+def _wait(facts: RunFacts) -> list[Point]:
+    """Say what a Run waits for whose program was not started yet: a hook, room, or one and then the other."""
+    if (held := _hook(facts)) is None:
+        return [_queue(facts)]
+    tight = facts.room is not None and not facts.room.fits_now
+    return [held, *([_queue(replace(facts, note=None))] if tight else [])]
+
+
+def _hook(facts: RunFacts) -> Point | None:
+    """Say which hook does not let a Run go on, if one does."""
+    said = notes.hook_of(facts.note)
+    if said is None:
+        return None
+    run = facts.run
+    text = f"a lifecycle hook holds it: {said}; look at the hook: the Run goes on once it agrees"
+    if run.status in DELETABLE:
+        step = command("knit", "run", "rm", run.run_id)
+    elif run.status in (Status.COMPLETING, Status.ABORTING):
+        step = command("knit", "why", run.run_id)
+    else:
+        step = command("knit", "run", "stop", "--fail", run.run_id)
+    return Point(code=Code.HELD_BY_HOOK, text=text, detail={"note": said}, step=step)
 
 
 def _queue(facts: RunFacts) -> Point:

@@ -14,6 +14,7 @@ from knit_server.domain import matching, why
 from knit_server.domain.data import Data
 from knit_server.domain.ids import KnitId, PlanId, RunId
 from knit_server.domain.matching import Reason
+from knit_server.domain.notes import held_by_hook
 from knit_server.domain.plans import Input, Plan
 from knit_server.domain.runs import Assignment, Exit, Run, Status
 from knit_server.domain.tags import Tag
@@ -66,6 +67,7 @@ def ended(code: int, message: str) -> Run:
 
 
 AT = (PlanId("p1"), "/in")
+HOOKED = held_by_hook("hook http://h/ answered 500", 2.0, 58_000)
 PAIR = a_plan({"/in": "type:raw", "/more": "type:extra"})
 
 SCENARIOS: dict[Code, Callable[[], Explanation]] = {
@@ -86,6 +88,7 @@ SCENARIOS: dict[Code, Callable[[], Explanation]] = {
         sources=(Source(path="/in", knit_id=KnitId("d1"), run=a_run(Status.DONE, run_id=RunId("r0")), plan=a_plan()),),
     ),
     Code.WAITING_FOR_ROOM: lambda: of_run(a_run(Status.WAITING), room=replace(ROOMY, free=(0.5, GIB)), ahead=3),
+    Code.HELD_BY_HOOK: lambda: of_run(a_run(Status.WAITING), room=ROOMY, note=HOOKED),
     Code.TOO_LARGE: lambda: of_run(a_run(Status.READY), room=replace(ROOMY, asked=(8, 16 * GIB)), note="held"),
     Code.IMAGE_MISSING: lambda: of_run(a_run(Status.WAITING), room=ROOMY, has_image=False),
     Code.RUNNING: lambda: of_run(a_run(Status.RUNNING)),
@@ -284,6 +287,48 @@ def test_where_nobody_schedules() -> None:
     (point,) = of_run(a_run(Status.WAITING), room=replace(ROOMY, here=False)).points
     assert "another process of this home schedules" in point.text
     assert point.detail["here"] is False
+
+
+@pytest.mark.parametrize(
+    ("status", "step"),
+    [
+        (Status.WAITING, "knit run rm r1"), (Status.READY, "knit run stop --fail r1"),
+        (Status.STARTING, "knit run stop --fail r1"), (Status.COMPLETING, "knit why r1"),
+    ],
+)  # fmt: skip
+def test_a_hook_that_refuses(status: Status, step: str) -> None:
+    """Which hook, when it is asked again, and how to do without the Run; nothing of cores that are free."""
+    found = of_run(a_run(status), room=ROOMY, note=HOOKED)
+    (point,) = found.points
+    assert point.code is Code.HELD_BY_HOOK
+    assert point.text == (
+        "a lifecycle hook holds it: hook http://h/ answered 500; asked again at 1970-01-01T00:01:00+00:00; "
+        "look at the hook: the Run goes on once it agrees"
+    )
+    assert found.steps == (step,)
+
+
+def test_a_hook_and_then_the_queue() -> None:
+    """A Run that gave its room away while a hook refused it may have to wait for room next."""
+    found = of_run(a_run(Status.WAITING), room=replace(ROOMY, free=(0, 0)), note=HOOKED)
+    assert [each.code for each in found.points] == [Code.HELD_BY_HOOK, Code.WAITING_FOR_ROOM]
+    assert "note" not in found.points[1].text
+
+
+def test_a_hook_of_a_server_that_is_gone() -> None:
+    """Nobody asks the hook again until another server takes the Run over."""
+    (point,) = of_run(a_run(Status.COMPLETING), note=HOOKED, attended=False).points
+    assert point.code is Code.UNATTENDED
+
+
+def test_archived_plans_are_told_where_no_other_is() -> None:
+    """A Data that fits nothing but a Plan in the archive is told how to take it out; older versions are no news."""
+    old = replace(a_plan(plan_id="old"), archived=True)
+    found = of_data(a_data(), old)
+    assert [(each.code, each.plan_id) for each in found.points] == [(Code.PLAN_ARCHIVED, "old")]
+    assert found.steps == ("knit plan archive --undo old",)
+    assert [each.plan_id for each in of_data(a_data(), old, a_plan()).points] == ["p1"]
+    assert [each.code for each in of_data(a_data("type:rwa"), old).points] == [Code.NO_PLAN]
 
 
 # --- agreement with matching ------------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def test_scenario_63_refused_before_the_start(world: World, status: Status) -> N
         assert world.executor.started == []
         note = world.note(run_id)
         assert note is not None
-        assert note.startswith("hook http://hook.example/ answered 500; tried again after ")
+        assert note.startswith("held by a hook: hook http://hook.example/ answered 500; asked again at ")
         hooks.refuse = set()
         run = world.until_status(run_id, Status.DONE)
         world.until(lambda: hooks.of(run_id)[-1] == "done!")

@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 from desk import Desk, counted
 
+from knit_server.domain import times
 from knit_server.domain.errors import InvalidInput, NotFound
+from knit_server.domain.notes import held_by_hook
 from knit_server.domain.runs import Exit, Status
 from knit_server.domain.why import Code, Explanation, Point
-from knit_server.service import lifecycle, plan_changes, plans, runs
+from knit_server.service import lifecycle, plan_changes, plans, runs, stepping
 from knit_server.service.why import why
 from knit_server.testing import FakeExecutor, ManualClock, copy_inputs
 
@@ -172,7 +174,10 @@ def test_archived_plans(desk: Desk) -> None:
     plan = desk.apply({"/in": "a:1"})
     plan_changes.archive(desk.ctx, plan.plan.plan_id)
     assert codes(why(desk.ctx, plan.plan.plan_id)) == ["plan-archived"]
-    assert codes(why(desk.ctx, desk.push("a:1"), plan.plan.plan_id)) == ["plan-archived"]
+    knit_id = desk.push("a:1")
+    for found in (why(desk.ctx, knit_id), why(desk.ctx, knit_id, plan.plan.plan_id)):
+        assert codes(found) == ["plan-archived"]
+        assert found.steps == (f"knit plan archive --undo {plan.plan.plan_id}",)
 
 
 # --- Runs -------------------------------------------------------------------------------------------------------------
@@ -246,6 +251,50 @@ def test_a_failure_and_where_it_came_from(desk: Desk, clock: ManualClock) -> Non
     assert found.points[2].run_id == first.run.run_id
     assert {each.plan_id for each in found.receipts} == {later.plan.plan_id}
     assert found.steps == (f"knit run show --log {second.run.run_id}", f"knit run retry {second.run.run_id}")
+
+
+def test_decisions_about_other_runs_of_the_plan(desk: Desk) -> None:
+    """What was decided then is about what the Run takes, where it takes it, not about the rest of its Plan."""
+    for tags in (["a:1"], ["a:1"], ["a:1", "b:1"]):
+        desk.push(*tags)
+    plan = desk.apply({"/1": "a:1", "/2": "b:1"})
+    desk.project()
+    told = []
+    for each in desk.runs(plan):
+        receipts = why(desk.ctx, each.run.run_id).receipts
+        assert {(one.path, one.knit_id) for one in receipts} <= {(given.path, given.knit_id) for given in each.inputs}
+        told.append(len(receipts))
+    assert 1 <= min(told) < len(why(desk.ctx, plan.plan.plan_id).receipts)
+
+
+@pytest.mark.parametrize("status", [Status.WAITING, Status.READY])
+def test_a_run_that_a_hook_holds(desk: Desk, clock: ManualClock, status: Status) -> None:
+    """The note of a refusal is told as such, with its instant, and not as a wait for room."""
+    images(desk)
+    desk.apply({"/in": "a:1"})
+    desk.push("a:1")
+    (work,) = lifecycle.claim(desk.ctx, lambda needs: True, stepwise=True)
+    if status is Status.READY:
+        stepping.advance(desk.ctx, work)
+    lifecycle.note(desk.ctx, work.run.run_id, held_by_hook("hook http://h/ answered 500", 2, clock()))
+    found = why(desk.ctx, work.run.run_id)
+    assert (found.standing, codes(found)[0]) == (status.value, "held-by-hook")
+    assert "waiting-for-room" not in codes(found)
+    assert f"asked again at {times.format_instant(clock() + 2000)}" in found.points[0].text
+
+
+def test_deleted_runs_by_the_beginning_of_their_id(desk: Desk) -> None:
+    """A deleted Run says so to whoever knows the beginning of its id, too."""
+    images(desk)
+    plan = desk.apply({"/in": "a:1"})
+    desk.push("a:1")
+    (run,) = desk.runs(plan)
+    runs.delete(desk.ctx, run.run.run_id)
+    whole, short = why(desk.ctx, run.run.run_id), why(desk.ctx, run.run.run_id[:8])
+    assert codes(whole)[0] == "deleted"
+    assert short == whole
+    with pytest.raises(NotFound, match="there is no Data, Plan or Run"):
+        why(desk.ctx, run.run.run_id[:3])
 
 
 def test_a_server_that_is_gone(desk: Desk, clock: ManualClock) -> None:
