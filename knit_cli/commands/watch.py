@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import click
 from knit_cli import frame, output, session
 from knit_cli.watching import Watched
 from knit_server.domain.errors import KnitError, Unavailable
+from knit_server.domain.runs import Status
 
 if TYPE_CHECKING:
     from knit_cli.watching import Change
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 PATIENCE = (0.2, 1.0, 2.0, 5.0, 10.0, 20.0)
 """Seconds before each try to come back to a server that went away."""
+BEFORE_BEGIN = (Status.DEACTIVATED.value, Status.WAITING.value, Status.READY.value)
+MOST_HELD = 20
+"""Looks at what holds up Runs; behind so many that wait, more would tell little and cost a request each."""
 
 
 @click.command(
@@ -37,8 +42,10 @@ def watch(run_ids: tuple[str, ...], planid: str | None) -> int:
         if output.binary_stdout().isatty():
             _live(knit, watched)
         else:
+            told: set[tuple[str, str]] = set()
             for change in _changes(knit, watched):
                 output.emit(output.one_line(str(change)) + "\n")
+                _tell_hold(knit, str(change.run["runId"]), str(change.run["status"]), told)
     if watched.is_empty:
         output.log("there is no Run that goes on; those that have ended: knit run find")
     return int(watched.failed)
@@ -77,6 +84,20 @@ def _wait(tries: Iterator[float], err: KnitError) -> None:
         raise err
     output.log(f"{err.reason}; trying again")
     time.sleep(pause)
+
+
+def _tell_hold(knit: KnitClient, run_id: str, status: str, told: set[tuple[str, str]]) -> None:
+    """Tell on stderr what holds up a Run that has not begun, once for each status: no change may ever follow."""
+    if status not in BEFORE_BEGIN or (run_id, status) in told or len(told) >= MOST_HELD:
+        return
+    told.add((run_id, status))
+    note: object = None
+    with contextlib.suppress(KnitError):  # a server that is not Knit's has no remarks
+        note = knit.run_details(run_id).get("note")
+    if not note and status == Status.DEACTIVATED.value:
+        note = "its Plan is switched off"
+    if note:
+        output.log(f"note: {run_id}: {output.one_line(str(note))}; see: knit why {run_id}")
 
 
 def _live(knit: KnitClient, watched: Watched) -> None:

@@ -198,3 +198,32 @@ def test_on_a_terminal(server, monkeypatch: pytest.MonkeyPatch, tmp_path) -> Non
     drawn = screen.file.getvalue()  # type: ignore[attr-defined]
     assert "aa" in drawn
     assert "done" in drawn[drawn.rindex("STATUS") :]
+
+
+def test_what_holds_a_run_up(ready, server) -> None:
+    """Of a Run that has not begun, why is told on stderr, once for each status: perhaps no change ever follows."""
+    notes = {"aa": "asks for 8 cores, there are 2", "bb": None, "cc": None}
+    for run_id, note in notes.items():
+        server.on(f"GET /runs/{run_id}/details", {"note": note})
+    server.on("GET /runs/aa", run("aa", "ready"))
+    server.on("GET /runs/bb", run("bb", "waiting"))
+    server.on("GET /runs/cc", run("cc", "deactivated"))
+    ended = [event("aa", "ready", 1), *(event(each, "done", 2) for each in ("aa", "bb", "cc"))]
+    server.on("GET /events", lambda asked: stream(*ended))
+    result = ready("run", "watch", "aa", "bb", "cc")
+    assert result.code == 0
+    assert len(result.out.splitlines()) == 6
+    assert [line.partition(" note: ")[2] for line in result.err.splitlines()] == [
+        "aa: asks for 8 cores, there are 2; see: knit why aa",
+        "cc: its Plan is switched off; see: knit why cc",
+    ]
+
+
+def test_few_looks_at_many_that_wait(ready, server) -> None:
+    """Many Runs that wait cost few requests; a server without remarks is no trouble."""
+    many = [f"r{at}" for at in range(30)]
+    server.on("GET /runs", [run(each, "waiting") for each in many])
+    server.on("GET /events", lambda asked: stream(*(event(each, "done", 1) for each in many)))
+    result = ready("run", "watch")
+    assert (result.code, result.err) == (0, "")
+    assert len([each for each in server.asked if each.path.endswith("/details")]) == 20
