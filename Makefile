@@ -11,6 +11,9 @@ BIN := $(VENV)/bin
 FOR_DEMO := $(VENV)/.installed-demo
 FOR_DEVELOPMENT := $(VENV)/.installed-dev
 
+# Tests run in so many processes at once, each file in one of them; each has a PostgreSQL and a JupyterLab of its own.
+JOBS := $(shell n=$$(nproc); echo $$((n < 4 ? n : 4)))
+
 .PHONY: help demo test races lint docs notebooks bench clean
 
 help: ## List the targets
@@ -21,7 +24,7 @@ demo: $(FOR_DEMO) ## Run the tutorial from push to lineage on a server of its ow
 
 test: $(FOR_DEVELOPMENT) ## Run every test (as root: installs the Debian packages they need)
 	@bash tests/install-system-packages.sh
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
 
 RACES := 3000
 RACE :=
