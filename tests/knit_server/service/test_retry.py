@@ -195,7 +195,9 @@ def test_scenario_60_what_cannot_be_retried(desk: Desk) -> None:
     assert rows(desk)[0] == {chain.gen1, chain.gen2, chain.gen3}
 
 
-@pytest.mark.parametrize("status", sorted(set(Status) - {Status.DONE, Status.FAILED, Status.INVALIDATED}))
+@pytest.mark.parametrize(
+    "status", [each for each in Status if each not in (Status.DONE, Status.FAILED, Status.INVALIDATED)]
+)
 def test_scenario_60_retry_of_the_unfinished(desk: Desk, status: Status) -> None:
     """Only what has ended can be retried."""
     plan = desk.apply({"/in": "a:1"}, {"/out": "b:1"}, active=status is not Status.DEACTIVATED)
