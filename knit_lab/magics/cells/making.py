@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from knit_lab.display import html
-from knit_lab.magics.cells import base, checking, reading, runner
+from knit_lab.magics.cells import base, checking, reading, runner, trying
 from knit_lab.magics.cells.reading import Code
 from knit_lab.magics.cells.trying import Bench, Execute, Trial
 from knit_lab.magics.cells.words import CellWords
@@ -22,7 +22,7 @@ from knit_lab.session import Session
 from knit_server.domain.errors import KnitError, NotFound
 
 CODE = "/knit/code"
-TAG = "knit-cell"
+TAG = html.NAME
 """The key of the tag of pushed code, with the hash of the cell; and of the annotation with a Plan's name."""
 
 
@@ -58,12 +58,13 @@ class Workshop:
 
     def _tried(self, session: Session, words: CellWords, code: Code) -> Trial | None:
         try:
-            return self._bench.run(session, words, code.source)
+            found = trying.taken(session, words)
         except NotFound as err:
             if words.action == "try":
                 raise
             say(f"not tried here: {err.reason}")
             return None
+        return self._bench.run(words, found, code.source)
 
 
 def say(text: str) -> None:

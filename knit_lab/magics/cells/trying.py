@@ -77,9 +77,8 @@ class Bench:
         self._execute = execute
         self._places: dict[str, Path] = {}
 
-    def run(self, session: Session, words: CellWords, source: str) -> Trial:
-        """Run the cell. Raises `NotFound` if no Data fits an input, and whatever the cell raises."""
-        taken = {name: fitting(session, name, tags) for name, tags in words.inputs.items()}
+    def run(self, words: CellWords, taken: Mapping[str, Data], source: str) -> Trial:
+        """Run the cell on the Data that are `taken`. Raises whatever the cell raises."""
         inputs = {name: data.path() for name, data in taken.items()}
         root = self._fresh(words.name)
         outputs = {name: root / name for name in words.outputs}
@@ -101,6 +100,11 @@ class Bench:
             _remove(before)
         self._places[name] = Path(tempfile.mkdtemp(prefix="knit-cell-"))
         return self._places[name]
+
+
+def taken(session: Session, words: CellWords) -> dict[str, Data]:
+    """Return the Data to try on, by input. Raises `NotFound` if none fits an input."""
+    return {name: fitting(session, name, tags) for name, tags in words.inputs.items()}
 
 
 def fitting(session: Session, name: str, tags: list[str] | Any) -> Data:

@@ -70,6 +70,23 @@ def test_errors_of_the_cell_are_its_own(cell: Cell, session: Session, case: str,
     assert not session.plans.find(in_tags=case)
 
 
+@pytest.mark.parametrize("flag", ["--apply", "--dry-run --local"])
+def test_what_the_cell_does_not_find_is_its_error(
+    cell: Cell, session: Session, case: str, words: str, flag: str
+) -> None:
+    """Something that the cell itself does not find is an error of the cell, not a trial that lacks its Data."""
+    session.push({"a.txt": "alpha"}, [case])
+    missing = f"import knit_lab as knit\nknit.data.newest('{case}-nowhere')"
+    done = cell(f"%%knit plan {words} {flag} --image upper:1\n{missing}")
+    assert isinstance(done.error, NotFound)
+    assert "not tried here" not in done.out
+    assert done.result is None
+    missing = f"import fsspec\nfsspec.open('knit://{case}/none.csv').open()"
+    done = cell(f"%%knit plan {words} {flag} --image upper:1\n{missing}")
+    assert isinstance(done.error, FileNotFoundError)
+    assert not session.plans.find(in_tags=case)
+
+
 def test_applying(cell: Cell, session: Session, case: str, words: str) -> None:
     """Applied, it runs on every Data that fits, as it ran here; and the same cell again is the same Plan."""
     data = session.push({"a.txt": "alpha"}, [case])
