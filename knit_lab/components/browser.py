@@ -122,7 +122,7 @@ class DataBrowser(widgets.VBox):  # type: ignore[misc]
             return
         self._busy = True
         if not self.found.rows:
-            self._count.value = f'<span style="color:{parts.FAINT}">⏳ Asking the server …</span>'
+            self._count.value = f'<span style="color:{parts.FAINT}">… Asking the server …</span>'
         found, client = self.found, self._session.client
         self._worker.do(lambda: found.fetched(client), self._fetched, self._failed)
 

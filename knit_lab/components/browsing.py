@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from knit_lab.display.html import plan_name
 from knit_lab.display.tables import Kind, plain
 from knit_lab.objects import asking
 from knit_server.client.api import KnitClient
@@ -106,7 +107,7 @@ def maker_of(detail: shapes.DataDetail) -> str:
     """Return what made it: the image of a Plan, or that it was pushed."""
     upstream = detail["upstream"]
     plan = upstream["run"]["plan"]
-    name = plan.get("image") or plan.get("name", "").removeprefix(domain_tags.SYSTEM_PREFIX)
+    name = plan_name(plan).removeprefix(domain_tags.SYSTEM_PREFIX)
     return f"{name} (log)" if "log" in upstream else name
 
 

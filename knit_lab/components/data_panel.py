@@ -271,7 +271,7 @@ def nominated(detail: shapes.DataDetail) -> str:
     if not detail["nomination"]:
         return '<div class="knit"><i>It fits no input of a Plan.</i></div>'
     rows = "".join(
-        f"<tr><td>{markup.escape(each['plan'].get('image') or each['plan'].get('name', ''))}</td>"
+        f"<tr><td>{markup.escape(markup.plan_name(each['plan']))}</td>"
         f"<td>{markup.identifier(each['plan']['planId'])}</td><td>{markup.escape(each['path'])}</td></tr>"
         for each in detail["nomination"]
     )

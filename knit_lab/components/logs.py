@@ -121,7 +121,7 @@ class LogView(widgets.VBox):  # type: ignore[misc]
         self._ending = Ending()
         self._run_id, self._tail = run_id, Tail()
         self._said.clear()
-        self._pane.text, self._pane.state, self._pane.label = "", "⏳ asking for the log …", f"Log of Run {run_id}"
+        self._pane.text, self._pane.state, self._pane.label = "", "… asking for the log …", f"Log of Run {run_id}"
         tail, ending = self._tail, self._ending
         try:
             loop = asyncio.get_running_loop()

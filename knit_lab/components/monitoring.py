@@ -192,7 +192,7 @@ def _each(session: Session, query: Query, statuses: Sequence[str], limit: int) -
 
 
 def asked(session: Session, plans: str, inputs: str, outputs: str, since: str, duration: str) -> Query:
-    """Read what people write into the filters: ids or images, ids or tags, a time, a duration. Raises `KnitError`."""
+    """Read what people write into the filters: ids, names or images, ids or tags, a time, a duration. Raises `KnitError`."""
     if duration.strip() and not since.strip():
         raise InvalidInput("a duration needs a beginning", advice="Give since as well, such as 2026-11-22 09:00")
     return Query(
@@ -205,7 +205,7 @@ def asked(session: Session, plans: str, inputs: str, outputs: str, since: str, d
 
 def _plans(session: Session, word: str) -> list[str]:
     if ":" not in word and "/" not in word:
-        return [session.client.show_plan(session.client.full_id("plan", word))["planId"]]
+        return [session.plans[word].id]
     found = [each["planId"] for each in session.client.find_plans(image=word)]
     if not found:
         raise NotFound(f"there is no Plan of the image {word}", advice="See the Plans: knit.plans.find()")

@@ -32,7 +32,7 @@ class Said(widgets.HTML):  # type: ignore[misc]
 
     def busy(self, text: str) -> None:
         """Say what is under way."""
-        self.value = f'<span style="color:{FAINT}">⏳ {escape(text)}</span>'
+        self.value = f'<span style="color:{FAINT}">… {escape(text)}</span>'
 
     def note(self, text: str) -> None:
         """Say something that is neither good nor bad."""
@@ -52,12 +52,13 @@ class Said(widgets.HTML):  # type: ignore[misc]
     def doing(self, text: str) -> Iterator[None]:
         """Say what is under way while it is; errors meant for people are said here and go no further."""
         self.busy(text)
+        said = self.value
         try:
             yield
         except KnitError as err:
             self.bad(err)
         else:
-            if "⏳" in self.value:
+            if self.value == said:
                 self.clear()
 
 

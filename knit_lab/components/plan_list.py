@@ -12,7 +12,7 @@ from knit_lab.components import grid, parts, tag_input
 from knit_lab.components.beside import Once, Worker
 from knit_lab.components.tag_input import TagInput
 from knit_lab.display import cards, reasons
-from knit_lab.display.html import escape
+from knit_lab.display.html import escape, plan_name
 from knit_lab.objects import asking
 from knit_lab.objects.plans import Plan
 from knit_lab.session import Session
@@ -195,7 +195,7 @@ class PlanList(widgets.VBox):  # type: ignore[misc]
     def _actions(self, plan: Plan) -> tuple[widgets.Widget, ...]:
         is_archived = bool(plan.detail.get("archived"))
         switch = (
-            parts.button("⏸ Deactivate", partial(self.switch, False), "Its Runs are made, but wait")
+            parts.button("‖ Deactivate", partial(self.switch, False), "Its Runs are made, but wait")
             if plan.active
             else parts.button("▶ Activate", partial(self.switch, True), "Its waiting Runs are executed")
         )
@@ -252,13 +252,13 @@ def _explained(plan: Plan) -> widgets.Widget:
 
 
 def _row(plan: shapes.PlanDetail) -> grid.Row:
-    state: grid.Cell = {"text": "▶ active", "tone": "good"} if plan["active"] else {"text": "⏸ inactive", "tone": "off"}
+    state: grid.Cell = {"text": "▶ active", "tone": "good"} if plan["active"] else {"text": "‖ inactive", "tone": "off"}
     if plan.get("archived"):
         state = {"text": "▣ archived", "tone": "off"}
     return {
         "id": plan["planId"],
         "cells": [
-            state, grid.identifier(plan["planId"]), {"text": plan.get("image", "")},
+            state, grid.identifier(plan["planId"]), {"text": plan_name(plan)},
             {"text": _mounts(plan["inputs"])}, {"text": _mounts(plan["outputs"])},
         ],
     }  # fmt: skip

@@ -12,7 +12,7 @@ from knit_lab.components import parts
 from knit_lab.components.beside import Once, Worker
 from knit_lab.components.logs import LogView
 from knit_lab.display import cards, reasons
-from knit_lab.display.html import escape, identifier, status
+from knit_lab.display.html import escape, identifier, plan_name, status
 from knit_lab.session import Session
 from knit_server.client.api import KnitClient
 from knit_server.client.streams import Event
@@ -301,5 +301,5 @@ def question(what: str, found: Sequence[shapes.RunDetail]) -> str:
 
 
 def plan_of(run: shapes.RunSummary) -> str:
-    """Name the Plan of a Run: its image, or the name of a built-in one."""
-    return run["plan"].get("image") or run["plan"].get("name", "")
+    """Name the Plan of a Run; see `display.html.plan_name`."""
+    return plan_name(run["plan"])

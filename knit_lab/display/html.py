@@ -11,10 +11,12 @@ import html as _html
 import re
 from collections.abc import Iterable
 
+from knit_server.wire import shapes
+
 MARKS = {
-    "waiting": "◔", "deactivated": "⏸", "ready": "◑", "starting": "◕", "running": "▶", "completing": "▶",
+    "waiting": "◔", "deactivated": "‖", "ready": "◑", "starting": "◕", "running": "▶", "completing": "▶",
     "aborting": "◼", "done": "✔", "failed": "✖", "invalidated": "⌫", "usable": "✔", "processing": "▶", "active": "✔",
-    "inactive": "⏸",
+    "inactive": "‖",
 }  # fmt: skip
 """A mark for each status of a Run, and for the states of Data and Plans."""
 
@@ -25,6 +27,9 @@ COLOURS = {
     "deactivated": _GREY, "invalidated": _GREY, "inactive": _GREY,
 }  # fmt: skip
 """Colours of statuses: contrast 4.5 on white and 4 on the near black of JupyterLab's dark theme, as far as one can."""
+
+NAME = "knit-cell"
+"""The key of the annotation that holds the name of a Plan made by `%%knit plan NAME`."""
 
 _CHIP = (
     "border:1px solid #8c959f;border-radius:9px;padding:0 7px;margin:1px 0;display:inline-block;max-width:36em;"
@@ -58,6 +63,18 @@ def short(identifier: str) -> str:
 def counted(count: int, noun: str) -> str:
     """Write how many there are: 1 Run, 2 Runs, 2 Data."""
     return f"{count} {noun.removesuffix('s') if count == 1 else noun}"
+
+
+def given_name(plan: shapes.PlanSummary) -> str:
+    """Return the name that its cell gave a Plan, "" if it has none."""
+    start = f"{NAME}="
+    return next((each.removeprefix(start) for each in plan.get("annotations", ()) if each.startswith(start)), "")
+
+
+def plan_name(plan: shapes.PlanSummary) -> str:
+    """Say which Plan it is, not escaped: its name with the image behind it, else the image, or a built-in's name."""
+    image, name = plan.get("image") or plan.get("name", ""), given_name(plan)
+    return f"{name} ({image})" if name else image
 
 
 def identifier(value: str) -> str:

@@ -123,7 +123,8 @@ def own_token(serverapp: ServerApp, settings: Settings | None) -> str:
     home's, so that profiles stay good when the server starts anew; where there is no home, one for this process, whose
     requests are told why.
     """
-    if jupyters_token(serverapp) or not getattr(serverapp.identity_provider, "auth_enabled", True):
+    asks_nobody = getattr(serverapp, "anonymous", False) or not serverapp.identity_provider.auth_enabled
+    if jupyters_token(serverapp) or asks_nobody:
         return ""
     try:
         if settings is not None:

@@ -42,7 +42,7 @@ def head(source: Path) -> str:
 def problems() -> list[str]:
     """What is out of date or left over, in words."""
     import pages
-    from executing import stripped
+    from notebook_runs import stripped
 
     told, shown = [], set()
     for source in sources():
@@ -63,7 +63,7 @@ def problems() -> list[str]:
 def write(chosen: list[Path]) -> None:
     """Execute these notebooks on a server of their own, and write their pages and pictures."""
     import pages
-    from executing import executed, laid_out
+    from notebook_runs import executed, laid_out
     from server import Server
 
     for folder in (PAGES, PICTURES):
@@ -83,7 +83,7 @@ def write(chosen: list[Path]) -> None:
 def main(arguments: list[str]) -> int:
     """Write, or check; 1 means that something is out of date."""
     if "--check" not in arguments:
-        from executing import stripped
+        from notebook_runs import stripped
 
         for source in sources():
             source.write_text(stripped(source.read_text(encoding="utf-8")), encoding="utf-8")

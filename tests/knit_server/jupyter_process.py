@@ -81,6 +81,13 @@ class Jupyter:
             time.sleep(0.02)
         return found
 
+    def told_by(self, other: Jupyter) -> None:
+        """Wait for the profile of another server that shares the folder."""
+        deadline = time.monotonic() + DEADLINE
+        while not list(self.runtime.glob(f"*-{other.popen.pid}-*.knitprofile")):
+            assert time.monotonic() < deadline, other.log.read_text()
+            time.sleep(0.02)
+
     def stop(self) -> None:
         """Stop it as a supervisor does."""
         self.popen.terminate()

@@ -121,8 +121,9 @@ class TestInJupyter:
         first.popen.kill()
         first.popen.wait(DEADLINE)
         third = start(tmp_path / "home", runtime=first.runtime)
-        assert len(first.told(2)) == 2
+        first.told_by(third)
         assert not left.exists()
+        assert len(first.told(2)) == 2
         for each in (second, third):
             each.stop()
         assert first.told(0) == []

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests are no packages
 sys.path.insert(0, str(Path(__file__).parents[1] / "acceptance"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
 
-from executing import executed, laid_out, outputs, stripped
+from notebook_runs import executed, laid_out, outputs, stripped
 from pages import IMAGES, WIDGET
 from server import Server
 

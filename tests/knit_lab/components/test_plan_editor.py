@@ -303,7 +303,7 @@ async def test_lists_switches_and_archives(session: Session, upper: Callable[...
     plans.choose(plan.id)
     assert plan.id in plans._card.value
     plans.switch(False)
-    await until("inactive", lambda: plans._grid.rows[0]["cells"][0]["text"] == "⏸ inactive")
+    await until("inactive", lambda: plans._grid.rows[0]["cells"][0]["text"] == "‖ inactive")
     plans._activity.value = "active"
     await until("filtered", lambda: not ids(plans))
     assert "No Plan fits" in plans._grid.empty

@@ -76,7 +76,7 @@ def test_a_status_is_a_mark_and_a_word() -> None:
     for word, mark in markup.MARKS.items():
         assert Page(markup.status(word)).text == f"{mark} {word}"
     assert Page(markup.status("new")).text == "• new"
-    assert Page(tables.cell(False, Kind.STATUS)).text == "⏸ inactive"
+    assert Page(tables.cell(False, Kind.STATUS)).text == "‖ inactive"
 
 
 def test_colours_can_be_read() -> None:
