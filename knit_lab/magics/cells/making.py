@@ -19,7 +19,7 @@ from knit_lab.objects.data import Data
 from knit_lab.objects.drafts import DryRun
 from knit_lab.objects.plans import Plan
 from knit_lab.session import Session
-from knit_server.domain.errors import KnitError, NotFound
+from knit_server.domain.errors import Conflict, InvalidInput, KnitError, NotFound
 
 CODE = "/knit/code"
 TAG = html.NAME
@@ -46,6 +46,7 @@ class Workshop:
             say("\n".join(trial.lines()))
         if words.action == "dry-run":
             return session.plan(_spec(words, image, find_code(session, code))).dry_run()
+        _refused_early(session, words, image, code)
         if words.image is None:
             base.ensure(session.client, image, say)
         else:
@@ -79,6 +80,16 @@ def find_code(session: Session, code: Code) -> Data | None:
         if names == {"run.py", runner.CELL} and data.path(runner.CELL).read_text(encoding="utf-8") == code.source:
             return data
     return None
+
+
+def _refused_early(session: Session, words: CellWords, image: str, code: Code) -> None:
+    """Raise why the Plan cannot be, before the image is made and the code pushed, so that nothing of it stays."""
+    pushed = find_code(session, code)
+    told = session.plan(_spec(words, image, pushed)).dry_run().answer
+    if told["applicable"] or "equivalent" in told:  # whether that one is in the archive, applying says
+        return
+    kind = Conflict if told["valid"] else InvalidInput
+    raise kind(told.get("reason", ""), advice=told.get("advice"))
 
 
 def _pushed(session: Session, code: Code) -> Data:

@@ -16,7 +16,7 @@ from knit_lab.magics.cells.trying import Trial
 from knit_lab.objects.drafts import DryRun
 from knit_lab.objects.plans import Plan
 from knit_lab.session import Session
-from knit_server.domain.errors import InvalidInput, NotFound, Unsupported
+from knit_server.domain.errors import Conflict, InvalidInput, KnitError, NotFound, Unsupported
 
 Cell = Callable[[str], Any]
 
@@ -146,6 +146,23 @@ def test_another_name_and_other_resources(cell: Cell, session: Session, case: st
     assert two.detail["resources"] == {"cpu": "2", "memory": "2Gi"}
     assert {f"{making.TAG}={name}-{case[5:25]}" for name in ("one", "two")} <= set(two.detail["annotations"])
     assert "log" not in two.detail
+
+
+@pytest.mark.parametrize(
+    ("flags", "kind", "told"),
+    [("--in raw={} --out made={}", Conflict, "cycle"), ("--in raw={} --out made=a:b --cpu much", InvalidInput, "much")],
+)
+def test_what_is_refused_leaves_nothing(
+    cell: Cell, session: Session, case: str, flags: str, kind: type[KnitError], told: str
+) -> None:
+    """A Plan that cannot be is refused before its code becomes Data."""
+    code = f"print('{case}')"
+    done = cell(f"%%knit plan loop {flags.format(case, case)} --apply --no-local --image upper:1\n{code}")
+    assert isinstance(done.error, kind)
+    assert told in done.error.reason
+    assert done.error.advice
+    assert making.find_code(session, reading.read(code)) is None
+    assert not session.plans.find(in_tags=case)
 
 
 def test_dry_runs(cell: Cell, session: Session, case: str, words: str) -> None:
