@@ -20,6 +20,7 @@ from knit_lab.objects.listing import Listing
 from knit_lab.objects.plans import Plan
 from knit_lab.objects.runs import Run
 from knit_server.client.api import KnitClient
+from knit_server.domain.errors import NotFound
 
 if TYPE_CHECKING:
     from knit_lab.objects.explanations import Explanation
@@ -79,7 +80,7 @@ class Session:
 
     @functools.cached_property
     def plans(self) -> PlanCollection:
-        """All Plans: `plans["4f2a"]` by the beginning of an id, `plans["clean:1.0"]` the one of an image."""
+        """All Plans: `plans["4f2a"]` by the beginning of an id, `plans["clean"]` by name, `plans["a:1"]` by image."""
         return PlanCollection(self)
 
     @functools.cached_property
@@ -101,11 +102,22 @@ class Session:
         return self.data.newest(*tags, **window) if newest else self.data.find(*tags, **window)
 
     def why(self, what: str | Data | Plan | Run) -> Explanation:
-        """Explain a Data, Plan or Run, or whichever has an id that begins so."""
+        """Explain a Data, Plan or Run, or whichever has an id that begins so; or the Plan of a name or an image.
+
+        Raises `NotFound`, `Conflict` if several have it, and `InvalidInput` for what is none of these.
+        """
         from knit_lab.objects.explanations import Explanation
 
-        word = what if isinstance(what, str) else what.id
-        return Explanation(self, self.client.why(self.client.full_id("", word)))
+        if isinstance(what, Data | Plan | Run):
+            return Explanation(self, self.client.why(what.id))
+        asking.refuse_others((what,), 'knit.why("4f2a") or knit.why("clean"), or give a Data, a Plan or a Run')
+        try:
+            return Explanation(self, self.client.why(self.client.full_id("", what)))
+        except NotFound as err:
+            try:
+                return self.plans[what].why()
+            except NotFound:
+                raise err from None
 
     # --- what can be done ---------------------------------------------------------------------------------------------
 

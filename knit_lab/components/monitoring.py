@@ -192,7 +192,7 @@ def _each(session: Session, query: Query, statuses: Sequence[str], limit: int) -
 
 
 def asked(session: Session, plans: str, inputs: str, outputs: str, since: str, duration: str) -> Query:
-    """Read what people write into the filters: ids, names or images, ids or tags, a time, a duration. Raises `KnitError`."""
+    """Read what people write into the filters: ids, names or images; ids or tags; times. Raises `KnitError`."""
     if duration.strip() and not since.strip():
         raise InvalidInput("a duration needs a beginning", advice="Give since as well, such as 2026-11-22 09:00")
     return Query(

@@ -58,7 +58,7 @@ def run(detail: shapes.RunDetail) -> str:
 def plan(detail: shapes.PlanDetail) -> str:
     """Show a Plan."""
     rows = [
-        ("image", markup.escape(detail.get("image") or detail.get("name", ""))),
+        ("image", markup.escape(markup.plan_name(detail))),
         ("state", markup.status("active" if detail["active"] else "inactive")),
         *((f"in {each['path']}", markup.chips(each["tags"])) for each in detail["inputs"]),
         *((f"out {each['path']}", markup.chips(each["tags"])) for each in detail["outputs"]),
@@ -119,7 +119,7 @@ def _run_words(run: shapes.RunSummary) -> str:
 
 
 def _plan_words(plan: shapes.PlanSummary) -> str:
-    return f"{markup.escape(plan.get('image') or plan.get('name', ''))} {markup.identifier(plan['planId'])}"
+    return f"{markup.escape(markup.plan_name(plan))} {markup.identifier(plan['planId'])}"
 
 
 def _data_words(mount: shapes.Assigned) -> str:

@@ -6,19 +6,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import cast
 
-from knit_lab.display.html import short
+from knit_lab.display.html import plan_name, short
 from knit_lab.graph.model import Edge, Graph, Kind, Node
 from knit_server.domain import tags
 from knit_server.domain.runs import Status
 from knit_server.wire import shapes
-from knit_server.wire.graphs import image_of
 
 USABLE = "usable"
 
 
 def of_lineage(outline: shapes.LineageOutline) -> Graph:
     """Return the cards of Data and Runs, and the paths between them."""
-    root, images = outline["root"], [_image(each) for each in outline["plans"]]
+    root, images = outline["root"], [plan_name(each) for each in outline["plans"]]
     nodes = [data_card(each, is_root=each["knitId"] == root) for each in outline["data"]]
     nodes += [run_card(each, images[each["plan"]]) for each in outline["runs"]]
     known = {node.id for node in nodes}
@@ -98,7 +97,7 @@ def plan_card(plan: shapes.PlanDetail, *, is_root: bool = False) -> Node:
     log = [f"log  {' '.join(plan['log']['tags'])}"] if "log" in plan else []
     return Node(
         id=plan["planId"], kind=Kind.PLAN, title=f"Plan {short(plan['planId'])}",
-        lines=(_image(plan), *asked, *given, *log), statuses={status: 1}, members=(plan["planId"],), is_root=is_root,
+        lines=(plan_name(plan), *asked, *given, *log), statuses={status: 1}, members=(plan["planId"],), is_root=is_root,
     )  # fmt: skip
 
 
@@ -148,10 +147,6 @@ def _group(name: str, nodes: Sequence[Node]) -> Node:
         title=f"{len(nodes)} {'Runs' if is_runs else 'Data'}", lines=tuple(common), statuses=dict(counted),
         members=tuple(node.id for node in nodes),
     )  # fmt: skip
-
-
-def _image(plan: shapes.PlanSummary) -> str:
-    return image_of(plan).removeprefix("image = ")
 
 
 def _each_once(edges: Iterable[Edge]) -> tuple[Edge, ...]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from knit_lab.display import html as markup
 from knit_lab.display.tables import Kind
 from knit_lab.objects import asking
 from knit_lab.objects.data import Data
 from knit_lab.objects.listing import Column, Listing
 from knit_lab.objects.plans import Plan
 from knit_lab.objects.runs import Run
+from knit_server.domain import ids
 from knit_server.domain.errors import Conflict, NotFound
+from knit_server.wire import shapes
 
 if TYPE_CHECKING:
     from knit_lab.session import Session
@@ -87,21 +90,24 @@ class PlanCollection:
         self._session = session
 
     def __getitem__(self, key: str) -> Plan:
-        """Return the Plan whose id begins with `key`, or the one of the image `key` (`name:tag`).
+        """Return the Plan with the name `key` (of `%%knit plan`), the image `key` (`name:tag`), or whose id begins so.
 
-        Raises `NotFound`, and `Conflict` if there are several.
+        Of several Plans of a name the active one. Raises `NotFound`, and `Conflict` if there are several.
         """
-        asking.refuse_others((key,), 'knit.plans["4f2a"] or knit.plans["clean:1.0"]')
+        asking.refuse_others((key,), 'knit.plans["4f2a"], knit.plans["clean"] or knit.plans["clean:1.0"]')
         client = self._session.client
-        if ":" not in key:
+        if ":" in key:
+            return Plan(self._session, _only(client.find_plans(image=key), "image", key))
+        if len(key) != ids.LENGTH or ids.span(key) is None:
+            named = [each for each in client.find_plans() if markup.given_name(each) == key]
+            if named:
+                return Plan(self._session, _only([each for each in named if each["active"]] or named, "name", key))
+        try:
             return Plan(self._session, client.show_plan(client.full_id("plan", key)))
-        found = client.find_plans(image=key)
-        if not found:
-            raise NotFound(f"there is no Plan with the image {key}", advice="See all: knit.plans.find()")
-        if len(found) > 1:
-            ids = ", ".join(each["planId"] for each in found)
-            raise Conflict(f"several Plans have the image {key}: {ids}", advice="Choose one of them by its id.")
-        return Plan(self._session, found[0])
+        except NotFound as err:
+            raise NotFound(
+                f"no Plan has the name {key}, or an id that begins so", advice="See all: knit.plans.find()"
+            ) from err
 
     def __iter__(self) -> Iterator[Plan]:
         return iter(self.find())
@@ -122,7 +128,11 @@ class PlanCollection:
         return Listing(items, _PLAN_COLUMNS, "Plans")
 
     def _ipython_key_completions_(self) -> list[str]:
-        return [*dict.fromkeys(each.image for each in self.find()), *_recent(self._session, "plan")]
+        found = self._session.client.find_plans()
+        names = [markup.given_name(each) for each in found] + [
+            each.get("image") or each.get("name", "") for each in found
+        ]
+        return [*dict.fromkeys(filter(None, names)), *_recent(self._session, "plan")]
 
 
 class RunCollection:
@@ -172,6 +182,15 @@ class RunCollection:
         return _recent(self._session, "run")
 
 
+def _only(found: Sequence[shapes.PlanDetail], what: str, key: str) -> shapes.PlanDetail:
+    if not found:
+        raise NotFound(f"there is no Plan with the {what} {key}", advice="See all: knit.plans.find()")
+    if len(found) > 1:
+        told = ", ".join(each["planId"] for each in found)
+        raise Conflict(f"several Plans have the {what} {key}: {told}", advice="Choose one of them by its id.")
+    return found[0]
+
+
 def _recent(session: Session, kind: str) -> list[str]:
     return [each["id"] for each in session.client.resolve("", (kind,), limit=_RECENT)]
 
@@ -184,7 +203,7 @@ _DATA_COLUMNS = (
 )
 _PLAN_COLUMNS = (
     Column("id", lambda each: each.id, Kind.ID),
-    Column("image", lambda each: each.image),
+    Column("image", lambda each: each.image, shown=lambda each: markup.plan_name(each.detail)),
     Column("inputs", lambda each: tuple(each.inputs)),
     Column("outputs", lambda each: tuple(each.outputs)),
     Column("active", lambda each: each.active, Kind.STATUS),
@@ -192,7 +211,7 @@ _PLAN_COLUMNS = (
 _RUN_COLUMNS = (
     Column("id", lambda each: each.id, Kind.ID),
     Column("status", lambda each: each.status, Kind.STATUS),
-    Column("image", lambda each: each.image),
+    Column("image", lambda each: each.image, shown=lambda each: markup.plan_name(each.detail["plan"])),
     Column("updated", lambda each: each.updated, Kind.TIME),
     Column("exit", lambda each: each.exit_code),
 )

@@ -16,11 +16,12 @@ T = TypeVar("T")
 
 
 class Column(NamedTuple):
-    """A column: its title, how its value is read of a row, and how that is shown (`tables.Kind`)."""
+    """A column: its title, how its value is read of a row, how that is shown, and what a table shows in its place."""
 
     title: str
     of: Callable[[Any], object]
     kind: tables.Kind = tables.Kind.TEXT
+    shown: Callable[[Any], object] | None = None
 
 
 class Listing(Shown, Sequence[T], Generic[T]):
@@ -57,7 +58,9 @@ class Listing(Shown, Sequence[T], Generic[T]):
         """The list as a pandas DataFrame: a row for each, with plain values. Raises `KnitError` without pandas."""
         from knit_lab.objects import frames
 
-        return frames.made(self._rows(), [each.title for each in self._columns])
+        return frames.made(
+            [[each.of(item) for each in self._columns] for item in self._items], [each.title for each in self._columns]
+        )
 
     def as_text(self) -> str:
         """Return an aligned table."""
@@ -71,4 +74,4 @@ class Listing(Shown, Sequence[T], Generic[T]):
         return [tables.Head(each.title, each.kind) for each in self._columns]
 
     def _rows(self) -> list[list[object]]:
-        return [[each.of(item) for each in self._columns] for item in self._items]
+        return [[(each.shown or each.of)(item) for each in self._columns] for item in self._items]

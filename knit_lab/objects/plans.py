@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from knit_lab.display import cards
+from knit_lab.display import html as markup
 from knit_lab.display.shown import Shown
 from knit_lab.objects.listing import Listing
 from knit_server.client.api import Depth
@@ -109,8 +110,8 @@ class Plan(Shown):
         return hash(self.id)
 
     def as_text(self) -> str:
-        """Return a line: the id, the image and, if it does nothing, that."""
-        return cards.line("Plan", self.id, [self.image, *([] if self.active else ["inactive"])])
+        """Return a line: the id, the name or image and, if it does nothing, that."""
+        return cards.line("Plan", self.id, [markup.plan_name(self.detail), *([] if self.active else ["inactive"])])
 
     def as_html(self) -> str:
         """Return a card."""

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from knit_lab.display import cards
+from knit_lab.display import html as markup
 from knit_lab.display.shown import Shown
 from knit_lab.objects import asking, waiting
 from knit_server.domain.errors import KnitError, NotFound
@@ -49,7 +50,8 @@ class RunFailed(KnitError):
 
     def __init__(self, run: Run, tail: str) -> None:
         code, message = run.exit_code, run.exit_message
-        told = f"Run {run.id} ({run.image}) failed with exit code {code}" + (f": {message}" if message else "")
+        named = markup.plan_name(run.detail["plan"])
+        told = f"Run {run.id} ({named}) failed with exit code {code}" + (f": {message}" if message else "")
         super().__init__(f"{told}\n{tail}".rstrip(), advice=f"See why: knit.why('{run.id}'); again: .retry()")
         self.run = run
 
@@ -194,8 +196,8 @@ class Run(Shown):
         return hash(self.id)
 
     def as_text(self) -> str:
-        """Return a line: the id, the status, the image."""
-        return cards.line("Run", self.id, [self.status, self.image])
+        """Return a line: the id, the status, the name or image of its Plan."""
+        return cards.line("Run", self.id, [self.status, markup.plan_name(self.detail["plan"])])
 
     def as_html(self) -> str:
         """Return a card."""
