@@ -15,7 +15,7 @@ from knit_cli.frame import Root
 from knit_cli.hosting import WrongWords
 from knit_cli.main import hosted, split_root
 from knit_lab import api
-from knit_lab.magics import helping, results, short, tree, watching
+from knit_lab.magics import helping, results, short, tree, troubles, watching
 from knit_lab.magics.cells import making
 from knit_lab.magics.cells.words import CellWords
 from knit_lab.magics.host import Notebook
@@ -107,7 +107,11 @@ class KnitMagics(Magics):
 
     def _cell(self, words: list[str], cell: str) -> object:
         notebook = Notebook(self.session)
-        hosted(words or ["--help"], notebook, tree.CELL)
+        try:
+            hosted(words or ["--help"], notebook, tree.CELL)
+        except WrongWords as err:  # the cell is read on, so no page of help stands between its lines and the mistake
+            named = " ".join(["%%knit", *[each for each in words if each in tree.CELL.table][:1]])
+            raise WrongWords(err.reason, advice=f"see: {named}?") from err
         if not notebook.taken:  # help was asked for
             return None
         wishes: CellWords = notebook.taken[0].value
@@ -121,8 +125,12 @@ class KnitMagics(Magics):
     def _execute(self, source: str) -> None:
         """Run the code of a cell in the notebook's own names; what it raises shows the cell's lines."""
         assert self.shell is not None
-        name = self.shell.compile.cache(source, self.shell.execution_count, raw_code=source)
-        exec(compile(source, name, "exec", dont_inherit=True), self.shell.user_ns)  # noqa: S102 - the user's own cell
+        running = self.shell.displayhook.exec_result
+        count = getattr(running, "execution_count", None) or self.shell.execution_count  # the latter is the next cell's
+        name = self.shell.compile.cache(source, count, raw_code=source)
+        code = compile(source, name, "exec", dont_inherit=True)
+        with troubles.from_here(self.shell):
+            exec(code, self.shell.user_ns)  # noqa: S102 - the user's own cell
 
 
 def _extension(command: Sequence[str], root: Root) -> None:

@@ -1,11 +1,14 @@
 """Errors that are meant for people, shown so: what is wrong and what helps, without a page of traceback.
 
-Only `KnitError`; everything else looks as ever. `%tb` shows where it happened.
+Only `KnitError`; everything else looks as ever. `%tb` shows where it happened. What the code of a cell raises begins
+at that code, as in any cell: how the magics came to run it is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from types import TracebackType
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -50,3 +53,25 @@ def show_shortly(shell: InteractiveShell) -> Callable[[], None]:
 
     shell.set_custom_exc((KnitError,), handler)  # type: ignore[no-untyped-call]
     return undo
+
+
+@contextmanager
+def from_here(shell: InteractiveShell) -> Iterator[None]:
+    """Show what is raised by code that is executed directly within from that code on; debuggers still see it all."""
+    try:
+        yield
+    except BaseException as err:
+        if (trace := _below(err.__traceback__)) is not None and not hasattr(err, "_render_traceback_"):
+            with suppress(AttributeError, TypeError):  # errors that take no attributes are shown from the magics on
+                err._render_traceback_ = partial(_rendered, shell, err, trace)  # type: ignore[attr-defined]
+        raise
+
+
+def _below(trace: TracebackType | None) -> TracebackType | None:
+    """Return what lies below the generator of `from_here` and the function that executes."""
+    return trace.tb_next.tb_next if trace is not None and trace.tb_next is not None else None
+
+
+def _rendered(shell: InteractiveShell, err: BaseException, trace: TracebackType) -> list[str]:
+    found: list[str] = shell.InteractiveTB.structured_traceback(type(err), err, trace, tb_offset=0)
+    return found

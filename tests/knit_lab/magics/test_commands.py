@@ -176,6 +176,24 @@ def test_wrong_words(cell: Cell, line: str, told: str) -> None:
     assert type(done.error).__name__ == "WrongWords"
 
 
+@pytest.mark.parametrize(
+    ("words", "told", "page"),
+    [
+        ("plan a --aply", "unknown flag: --aply; did you mean --apply?", "%%knit plan?"),
+        ("--profile other plan", "not enough args", "%%knit plan?"),
+        ("pln a", "unknown subcommand: pln; did you mean plan?", "%%knit?"),
+    ],
+)
+def test_wrong_words_above_a_cell(cell: Cell, words: str, told: str, page: str) -> None:
+    """Above a cell, wrong words show what is wrong and how to get the help page, not the page."""
+    done = cell(f"%%knit {words}\npass")
+    assert type(done.error).__name__ == "WrongWords"
+    assert told in done.error.reason
+    assert done.error.advice == f"see: {page}"
+    assert len(done.out.strip().splitlines()) == 3
+    assert "Traceback" not in done.out
+
+
 def test_what_is_for_terminals_only(cell: Cell) -> None:
     """A server would never come back; completion is for shells."""
     for name, advice in TERMINAL_ONLY.items():

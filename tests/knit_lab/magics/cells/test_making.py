@@ -61,12 +61,23 @@ def test_it_shows_what_was_tried(cell: Cell, session: Session, case: str, words:
     assert "<b>&.txt" not in done.result.as_html()
 
 
-def test_errors_of_the_cell_are_its_own(cell: Cell, session: Session, case: str, words: str) -> None:
+def test_errors_of_the_cell_are_its_own(
+    cell: Cell, session: Session, case: str, words: str, shell: InteractiveShell
+) -> None:
     """What the cell raises here looks as in any cell, with its line, and nothing is applied."""
     session.push({"a.txt": "alpha"}, [case])
     done = cell(f"%%knit plan {words} --apply\nx = 1\nprint(x / 0)")
     assert isinstance(done.error, ZeroDivisionError)
     assert "print(x / 0)" in done.out
+    assert "knit_lab" not in done.out
+    assert "run_cell_magic" not in done.out
+    count = shell.execution_count - 1
+    assert f"Cell In[{count}], line 2" in done.out
+    assert f"In[{count + 1}]" not in done.out
+    assert "knit_lab" not in cell("%tb").out
+    deep = cell(f"%%knit plan {words}\ndef mine():\n    [][1]\ntry:\n    mine()\nexcept IndexError:\n    1/0").out
+    assert deep.index("mine()") < deep.index("During handling") < deep.index("ZeroDivisionError: ")
+    assert "knit_lab" not in deep
     assert not session.plans.find(in_tags=case)
 
 
