@@ -16,7 +16,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def texts(tags: Iterable[str] | str) -> list[str]:
     """Read one tag or several as `key:value` texts, trimmed. Raises `InvalidInput`."""
-    return [str(domain_tags.parse(tag)) for tag in ([tags] if isinstance(tags, str) else tags)]
+    asked = [tags] if isinstance(tags, str) or not isinstance(tags, Iterable) else list(tags)
+    for each in asked:
+        if not isinstance(each, str):
+            raise InvalidInput(f"not a tag: {each!r}", advice="Write each as a text, such as type:raw")
+    return [str(domain_tags.parse(tag)) for tag in asked]
 
 
 def instant(when: str | datetime | None) -> int | None:
@@ -26,6 +30,8 @@ def instant(when: str | datetime | None) -> int | None:
     if isinstance(when, str):
         local = datetime.now().astimezone().tzinfo
         return times.parse_loose_instant(when, local or UTC)
+    if not isinstance(when, datetime):
+        raise InvalidInput(f"not a time: {when!r}", advice="Write 2026-11-22 09:00, or give a datetime.")
     return (when.astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1)
 
 
@@ -36,9 +42,16 @@ def span(duration: str | timedelta | float | None) -> int | None:
     if isinstance(duration, str):
         return times.parse_duration(duration)
     seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
-    if not 0 <= seconds < 100 * 366 * 86400:
+    if not isinstance(seconds, int | float) or not 0 <= seconds < 100 * 366 * 86400:
         raise InvalidInput(f"not a duration: {duration}", advice="Write seconds, or a text such as 90m.")
     return round(seconds * 1000)
+
+
+def count(limit: int | None) -> int | None:
+    """Check how many are asked for at most; None means all. Raises `InvalidInput`."""
+    if limit is None or (isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0):
+        return limit
+    raise InvalidInput(f"not a number to list at most: {limit!r}", advice="Write limit=20, or leave it out for all.")
 
 
 def moment(text: str) -> datetime:

@@ -56,7 +56,7 @@ class DataCollection:
         """
         found = self._session.client.find_data(
             asking.texts(tags), since=asking.instant(since), duration=asking.span(duration), transient=transient,
-            limit=limit,
+            limit=asking.count(limit),
         )  # fmt: skip
         return self.listed(Data(self._session, each) for each in found)
 
@@ -161,11 +161,14 @@ class RunCollection:
         self, *, plan: str | Plan | None = None, input: str | Data | None = None, output: str | Data | None = None,  # noqa: A002
         status: Iterable[str] | str = (), since: When = None, duration: Span = None, limit: int | None = None,
     ) -> Listing[Run]:  # fmt: skip
-        """Find Runs of a Plan, with an input, an output, in any of some statuses; the one that changed last is last."""
+        """Find Runs of a Plan, with an input, an output, in any of some statuses; the one that changed last is last.
+
+        A Plan or Data may be named as in `plans[...]` and `data[...]`. Raises what those raise.
+        """
         found = self._session.client.find_runs(
-            plans=self._ids("plan", plan), inputs=self._ids("data", input), outputs=self._ids("data", output),
+            plans=self._plan(plan), inputs=self._data(input), outputs=self._data(output),
             statuses=[status] if isinstance(status, str) else status, since=asking.instant(since),
-            duration=asking.span(duration), limit=limit,
+            duration=asking.span(duration), limit=asking.count(limit),
         )  # fmt: skip
         return self.listed(Run(self._session, each) for each in found)
 
@@ -173,10 +176,15 @@ class RunCollection:
         """Make a list of `items`."""
         return Listing(items, _RUN_COLUMNS, "Runs")
 
-    def _ids(self, kind: str, what: str | Data | Plan | None) -> list[str]:
+    def _plan(self, what: str | Plan | None) -> list[str]:
         if what is None:
             return []
-        return [self._session.client.full_id(kind, what) if isinstance(what, str) else what.id]
+        return [what.id if isinstance(what, Plan) else self._session.plans[what].id]
+
+    def _data(self, what: str | Data | None) -> list[str]:
+        if what is None:
+            return []
+        return [what.id if isinstance(what, Data) else self._session.data[what].id]
 
     def _ipython_key_completions_(self) -> list[str]:
         return _recent(self._session, "run")

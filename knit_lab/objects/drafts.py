@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from knit_lab.display.shown import Shown
 from knit_lab.objects import asking
 from knit_lab.objects.plans import Plan
 from knit_server.domain.errors import Conflict, InvalidInput, NotFound
-from knit_server.wire import planfile, planwriting, shapes
+from knit_server.wire import planfile, planschema, planwriting, shapes
 
 if TYPE_CHECKING:
     from knit_lab.session import Session
@@ -37,8 +38,10 @@ class PlanDraft(Shown):
         """Draft from a plan file, the text of one, a mapping or nothing, with `members` in place of its own.
 
         A member that is None is taken away. `log` may be tags, True (a log without tags) or False (none).
-        Raises `InvalidInput` with file, line and column. Keys without effect are warned about.
+        Raises `InvalidInput` with file, line and column, and for unknown `members`. Keys without effect in a plan file
+        are warned about.
         """
+        _refuse_unknown(members)
         spec = dict(source) if isinstance(source, Mapping) else _read(source)
         spec = {name: value for name, value in (spec | members).items() if value is not None}
         for name in _MOUNTS:
@@ -139,6 +142,15 @@ def _read(source: str | os.PathLike[str] | None) -> dict[str, Any]:
     for warning in told:
         asking.warn(warning)
     return spec
+
+
+def _refuse_unknown(members: Iterable[str]) -> None:
+    known = planschema.names(planschema.PLAN)
+    for name in members:
+        if name not in known:
+            likely = difflib.get_close_matches(name.lower(), known, n=1)
+            advice = f"Did you mean {likely[0]}?" if likely else f"There are {', '.join(known)}."
+            raise InvalidInput(f"a Plan has no {name!r}", advice=advice)
 
 
 def _mounts(value: Mounts) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from knit_lab.display import cards
 from knit_lab.display import html as markup
 from knit_lab.display.shown import Shown
+from knit_lab.objects.by_path import ByPath
 from knit_lab.objects.listing import Listing
 from knit_server.client.api import Depth
 from knit_server.wire import shapes
@@ -46,17 +47,17 @@ class Plan(Shown):
     @property
     def inputs(self) -> dict[str, list[str]]:
         """The tags that each input asks for, by path."""
-        return {each["path"]: list(each["tags"]) for each in self.detail["inputs"]}
+        return ByPath({each["path"]: list(each["tags"]) for each in self.detail["inputs"]})
 
     @property
     def outputs(self) -> dict[str, list[str]]:
         """The tags that each output gets, by path."""
-        return {each["path"]: list(each["tags"]) for each in self.detail["outputs"]}
+        return ByPath({each["path"]: list(each["tags"]) for each in self.detail["outputs"]})
 
     @property
     def runs(self) -> Listing[Run]:
         """Its Runs as they are now, the one that changed last at the end."""
-        return self._session.runs.find(plan=self.id)
+        return self._session.runs.find(plan=self)
 
     def activate(self) -> Plan:
         """Switch it on: its waiting Runs are executed. Returns itself."""

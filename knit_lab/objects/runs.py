@@ -13,6 +13,7 @@ from knit_lab.display import cards
 from knit_lab.display import html as markup
 from knit_lab.display.shown import Shown
 from knit_lab.objects import asking, waiting
+from knit_lab.objects.by_path import ByPath
 from knit_server.domain.errors import KnitError, NotFound
 from knit_server.domain.runs import TERMINAL, Status
 from knit_server.wire import shapes
@@ -109,12 +110,12 @@ class Run(Shown):
     @property
     def inputs(self) -> Mapping[str, Data]:
         """Its inputs by path."""
-        return {each["path"]: self._session.data[each["knitId"]] for each in self.detail["inputs"]}
+        return ByPath({each["path"]: self._session.data[each["knitId"]] for each in self.detail["inputs"]})
 
     @property
     def outputs(self) -> Mapping[str, Data]:
         """Its outputs by path; usable once it is done."""
-        return {each["path"]: self._session.data[each["knitId"]] for each in self.detail["outputs"]}
+        return ByPath({each["path"]: self._session.data[each["knitId"]] for each in self.detail["outputs"]})
 
     @property
     def details(self) -> shapes.Json:
