@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from typing import cast
 
 from knit_lab.display import html as markup
 from knit_server.domain import tags as domain_tags
@@ -65,7 +67,20 @@ def plan(detail: shapes.PlanDetail) -> str:
     ]
     if "log" in detail:
         rows.append(("log", markup.chips(detail["log"]["tags"])))
-    return _card("Plan", detail["planId"], rows)
+    return _card("Plan", detail["planId"], [*rows, *_operation(detail)])
+
+
+def _operation(detail: shapes.PlanDetail) -> Iterator[tuple[str, str]]:
+    """Return the rows of what a Plan says beyond image and paths; rows of what it does not say are empty."""
+    yield "entrypoint", markup.escape(shlex.join(detail.get("entrypoint", [])))
+    yield "args", markup.escape(shlex.join(detail.get("args", [])))
+    amounts = (f"{name}={amount}" for name, amount in detail.get("resources", {}).items())
+    yield "resources", markup.escape(" ".join(amounts))
+    wishes = cast("Mapping[str, list[str]]", detail.get("on_node", {}))
+    for how, labels in sorted(wishes.items()):
+        yield f"on node: {how}", markup.escape(" ".join(labels))
+    yield "account", markup.escape(detail.get("service_account", ""))
+    yield "annotations", "<br>".join(markup.escape(each) for each in detail.get("annotations", []))
 
 
 def verdict(answer: shapes.DryRun) -> list[str]:

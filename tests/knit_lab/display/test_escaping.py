@@ -49,6 +49,8 @@ def plan(text: str) -> shapes.PlanDetail:
     ports = [{"path": text, "tags": [text, f"k:{text}"], "upstreams": [], "downstreams": []}]
     detail = {
         "planId": text, "image": text, "active": False, "inputs": ports, "outputs": ports, "log": {"tags": [text]},
+        "entrypoint": [text], "args": [text], "resources": {text: text}, "on_node": {"may": [text]},
+        "service_account": text, "annotations": [text],
     }  # fmt: skip
     return cast("shapes.PlanDetail", detail)
 

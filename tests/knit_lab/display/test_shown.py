@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from markup import Page, drawing  # found by conftest.py
@@ -20,6 +20,7 @@ from knit_lab.objects.drafts import PlanDraft
 from knit_lab.objects.runs import Run
 from knit_lab.session import Session
 from knit_server.domain.errors import KnitError
+from knit_server.wire import shapes
 
 SCRIPT = """
 import sys
@@ -229,3 +230,18 @@ def test_waiting_for_a_run_shows_how_it_stands(
     assert " s" in notebook[0]
     assert notebook[-1] == ""
     run.stop()
+
+
+def test_all_that_a_plan_says() -> None:
+    """The card of a Plan shows how it is run, where, with what, and what was remarked; nothing that it does not say."""
+    detail = {
+        "planId": "p", "image": "clean:1", "active": True, "inputs": [], "outputs": [],
+        "entrypoint": ["python", "a b.py"],
+        "args": ["--fast"], "resources": {"cpu": "2"}, "on_node": {"must": ["gpu=yes"]}, "service_account": "robot",
+        "annotations": ["owner=ann"],
+    }  # fmt: skip
+    shown = cards.plan(cast("shapes.PlanDetail", detail))
+    for words in ("python &#x27;a b.py&#x27;", "--fast", "cpu=2", "on node: must", "gpu=yes", "robot", "owner=ann"):
+        assert words in shown
+    bare = {name: detail[name] for name in ("planId", "image", "active", "inputs", "outputs")}
+    assert "args" not in cards.plan(cast("shapes.PlanDetail", bare))
