@@ -27,7 +27,7 @@ REDRAW, CATCH_UP = 0.25, 0.5
 
 _COLUMNS = ("Status", "Run", "Plan", "Inputs", "Changed", "Exit")
 _FIELDS = {
-    "plan": ("Plans", "ids or images"),
+    "plan": ("Plans", "ids, names or images"),
     "input": ("Inputs", "ids or tags of Data"),
     "output": ("Outputs", "ids or tags of Data"),
     "since": ("Since", "2026-11-22 09:00"),

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from knit_lab.components import monitoring
 from knit_lab.display import cards, html
 from knit_lab.graph import elements
 from knit_lab.objects.drafts import PlanDraft
+from knit_lab.objects.runs import RunFailed
 from knit_lab.session import Session
 from knit_server.domain.errors import Conflict, NotFound
 
@@ -60,11 +62,20 @@ def test_the_name_is_shown(session: Session, upper: Draft, case: str, name: str,
     assert (plan.image, run.image) == ("upper:1", "upper:1")
 
 
+def test_a_failed_run_is_told_by_name(session: Session, upper: Draft, case: str, name: str, named: list[str]) -> None:
+    """The error of a Run that was waited for names the Plan as everything else does."""
+    session.push({"a.txt": "a", "fail": ""}, [case])
+    run = upper(annotations=named).apply().runs.latest
+    with pytest.raises(RunFailed, match=rf"\({name} \(upper:1\)\) failed with exit code"):
+        run.wait(60)
+
+
 def test_a_name_is_a_key(session: Session, upper: Draft, name: str, named: list[str]) -> None:
     """The active Plan of that name; an inactive one if there is no other; several are told apart by their ids."""
     first = upper(annotations=named).apply()
     assert session.plans[name] == first
     assert session.why(name).answer == first.why().answer
+    assert monitoring.asked(session, name, "", "", "", "").plans == (first.id,)
     assert name in session.plans._ipython_key_completions_()
     second = upper(annotations=named, args=["other"]).apply()
     with pytest.raises(Conflict, match=f"several Plans have the name {name}: .*\nChoose one of them by its id."):
