@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lab_page import LabPage
+import pytest
+from lab_page import App, LabPage
 from playwright.sync_api import expect
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -23,9 +24,11 @@ run
 """
 
 
-def test_lineage(lab: LabPage, case: str) -> None:
+@pytest.mark.parametrize("app", ["notebook", "lab"])
+def test_lineage(lab: LabPage, case: str, app: App) -> None:
     """Cards can be read when the graph opens, a click shows what a card is, and a hostile tag stays a text."""
-    lab.open(CHAIN.format(case=case), "explorer = raw.lineage().explore()\nexplorer", name="lineage.ipynb")
+    shown = "explorer = raw.lineage().explore()\nexplorer"
+    lab.open(CHAIN.format(case=case), shown, name=f"lineage-{app}.ipynb", app=app)
     cards = lab.wait_for_graph(least=8)
     assert lab.node(cards[0])["zoom"] * 11 >= 9
     lab.click_node(cards[0])
@@ -41,9 +44,10 @@ def test_lineage(lab: LabPage, case: str) -> None:
     assert not lab.errors
 
 
-def test_plan_graph_in_the_dark(lab: LabPage, case: str) -> None:
+@pytest.mark.parametrize("app", ["notebook", "lab"])
+def test_plan_graph_in_the_dark(lab: LabPage, case: str, app: App) -> None:
     """A plan graph in the dark theme: cards tell paths and tags; Plans made meanwhile appear by themselves."""
-    lab.open(CHAIN.format(case=case), "plan.graph().explore()", name="plans.ipynb", dark=True)
+    lab.open(CHAIN.format(case=case), "plan.graph().explore()", name=f"plans-{app}.ipynb", app=app, dark=True)
     cards = lab.wait_for_graph(least=3)
     assert all("out /out/made  case:" in lab.node(each)["data"]["label"] for each in cards)
     lab.click_node(cards[0])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab_page import LabPage
+from lab_page import App, LabPage
 from playwright.sync_api import Locator, expect
 
 CONNECT = "import knit_lab as knit\nsession = knit.connect()"
@@ -51,11 +51,14 @@ def push(lab: LabPage, folder: Path, case: str, count: int = 1) -> None:
         lab.jupyter.push(source, case)
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_watch_follow_stop_and_retry(lab: LabPage, case: str, applied: Callable[..., Any], dark: bool) -> None:
+@pytest.mark.parametrize(("app", "dark"), [("lab", False), ("lab", True), ("notebook", False)])
+def test_watch_follow_stop_and_retry(
+    lab: LabPage, case: str, applied: Callable[..., Any], app: App, dark: bool
+) -> None:  # fmt: skip
     """A Run appears by itself; chosen by keys, its log follows; it is stopped as failed, and tried again."""
     plan = applied("[forever, /out/made]")
-    lab.open(CONNECT, f"session.plans['{plan['planId']}'].monitor()", name=f"watch-{dark}.ipynb", dark=dark)
+    watching = f"session.plans['{plan['planId']}'].monitor()"
+    lab.open(CONNECT, watching, name=f"watch-{app}-{dark}.ipynb", app=app, dark=dark)
     page = lab.page
     row = monitor(lab).locator("tbody tr").first
     expect(row).to_contain_text("▶ running")
@@ -116,10 +119,11 @@ def test_many_runs_are_paged_and_reached_by_keys(lab: LabPage, case: str, tmp_pa
     assert not lab.errors
 
 
-def test_write_a_plan_and_see_its_run(lab: LabPage, case: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("app", ["notebook", "lab"])
+def test_write_a_plan_and_see_its_run(lab: LabPage, case: str, tmp_path: Path, app: App) -> None:
     """A Plan is written in the form, the YAML follows and the other way round; applied, its Run turns green."""
     push(lab, tmp_path, case, 2)
-    lab.open(CONNECT, "knit.plan_editor()", name="editor.ipynb")
+    lab.open(CONNECT, "knit.plan_editor()", name=f"editor-{app}.ipynb", app=app)
     page, editor = lab.page, lab.page.locator(".knit-plan-editor").first
     expect(editor).to_contain_text("It cannot be applied")
     lab.screenshot("editor-empty", of=editor)
