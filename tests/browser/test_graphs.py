@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -60,21 +61,26 @@ def test_plan_graph_in_the_dark(lab: LabPage, case: str, app: App) -> None:
 
 
 def test_very_many_runs(lab: LabPage) -> None:
-    """A lineage of 900 Runs opens as a few cards with counts; a group opens in steps, and what failed comes first."""
-    made = filled.fill(lab.jupyter.home / "knit.db", 900)
+    """A lineage of 1,050 Runs opens as a few cards; a group opens in steps, failed ones first; a monitor pages them."""
+    made = filled.fill(lab.jupyter.home / "knit.db", 1050)
     lab.open(
         "import knit_lab as knit\nexplorer = knit.data[" + repr(made.settings) + "].lineage().explore()\nexplorer",
         name="many.ipynb",
     )
     cards = lab.wait_for_graph(least=7)
     assert len(cards) < 12
-    group = next(each for each in cards if "300 Runs" in lab.node(each)["data"]["label"])
-    assert "✖ failed 6" in lab.node(group)["data"]["label"]
+    group = next(each for each in cards if "350 Runs" in lab.node(each)["data"]["label"])
+    assert "✖ failed 7" in lab.node(group)["data"]["label"]
     lab.click_node(group)
     lab.page.get_by_role("button", name="Take some out").click()
     lab.until("members stand alone", lambda: len(lab.nodes()) == len(cards) + 12)
     lab.wait_for_graph()
     alone = [each for each in lab.nodes() if each not in cards]
-    assert sum("failed" in lab.node(each)["data"]["label"] for each in alone) == 6
+    assert sum("failed" in lab.node(each)["data"]["label"] for each in alone) == 7
     lab.screenshot("graph-many-runs")
+    lab.run_cell("knit.monitor()")
+    monitor = lab.page.locator(".knit-monitor").first
+    expect(monitor.get_by_role("button", name=re.compile(r"✖ failed \d+"))).to_be_visible(timeout=30_000)
+    expect(monitor).to_contain_text(re.compile(r"1–20 of 1,?\d{3}"))
+    lab.screenshot("monitor-thousand-runs", of=monitor)
     assert not lab.errors
