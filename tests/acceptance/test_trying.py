@@ -98,7 +98,7 @@ def test_stopped_during_the_pause(server: Server, case: str, source: Path) -> No
     assert server.knit("run", "stop", "--fail", run["runId"]).returncode == 0
     assert server.run_of(plan_id)["exit"] == {"code": 253, "message": "aborted by user"}
     assert server.ask("plan", "retry", plan_id, "--unset")["retry"] is None
-    refused(server.knit("plan", "retry", plan_id, "--tries", "0"), "retry.tries is 0", code=2)
+    refused(server.knit("plan", "retry", plan_id, "--tries", "0"), "--tries is 0", code=2)
 
 
 def test_timed_out(server: Server, case: str, source: Path) -> None:
